@@ -1,0 +1,267 @@
+//! The table of settings: every key with its meaning, its kind, its limits and its default, and nothing else. Reading,
+//! refusing, documenting and showing all go by it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use confique::Config;
+use url::Url;
+
+use crate::kinds::{Choice, argv, choice, duration, fraction, http_url, path, region, switch, text, whole};
+use crate::place::{Place, place};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// All settings as they are written down, each for itself.
+#[derive(Debug, Config)]
+pub(crate) struct Definitions {
+    #[config(nested)]
+    pub(crate) database: DatabaseKeys,
+    #[config(nested)]
+    pub(crate) aws: Aws,
+    #[config(nested)]
+    pub(crate) handler: HandlerKeys,
+    #[config(nested)]
+    pub(crate) worker: Worker,
+    #[config(nested)]
+    pub(crate) log: Log,
+}
+
+/// Which database, and how to get in.
+#[derive(Debug, Config)]
+pub(crate) struct DatabaseKeys {
+    /// Where the tasks are kept: an SQLite file, or a MySQL or MariaDB server (port 3306 if left out). It never holds a
+    /// password.
+    #[config(default = "sqlite://taskwatch.db", deserialize_with = place)]
+    pub(crate) url: Place,
+
+    /// A file that holds the password and nothing else; a line break at its end does not count.
+    #[config(deserialize_with = path)]
+    pub(crate) password_file: Option<PathBuf>,
+
+    /// ARN or name of an AWS Secrets Manager secret: either the JSON that RDS keeps (`{"username", "password", ...}`) or
+    /// the bare password.
+    #[config(deserialize_with = text::<2048, _>)]
+    pub(crate) password_secret: Option<String>,
+
+    /// Logs in with RDS IAM tokens instead of a password. Needs a verified TLS connection.
+    #[config(default = false, deserialize_with = switch)]
+    pub(crate) iam_auth: bool,
+
+    /// A PEM file with the certificate authorities to trust instead of those of the system, such as the RDS bundle.
+    #[config(deserialize_with = path)]
+    pub(crate) ca_file: Option<PathBuf>,
+
+    /// Encryption of the connection to the server. `verify` checks certificate and host name, `prefer` encrypts where the
+    /// server can and checks nothing, `off` does not encrypt. Without it: `verify`, or on localhost without `ca_file` and
+    /// `iam_auth`, `prefer`.
+    #[config(deserialize_with = choice)]
+    pub(crate) tls: Option<TlsChoice>,
+
+    /// Lets `database.tls` be `prefer` or `off` for a server that is not on localhost.
+    #[config(default = false, deserialize_with = switch)]
+    pub(crate) tls_insecure_anyway: bool,
+
+    /// How many connections are open at most.
+    #[config(default = 4, deserialize_with = whole::<1, 1000, _, _>)]
+    pub(crate) connections: u32,
+
+    /// How long to wait for a connection before the database counts as not available.
+    #[config(default = "10s", deserialize_with = duration::<100, { 10 * MINUTE }, _>)]
+    pub(crate) connect_timeout: Duration,
+}
+
+/// How AWS is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Aws {
+    /// The region. Without it `AWS_REGION` counts, then `AWS_DEFAULT_REGION`.
+    #[config(deserialize_with = region)]
+    pub region: Option<String>,
+}
+
+/// What works a task.
+#[derive(Debug, Config)]
+pub(crate) struct HandlerKeys {
+    /// What works a task: pretended work, a program, or an HTTP request. Without it no task can be worked.
+    #[config(deserialize_with = choice)]
+    pub(crate) kind: Option<HandlerChoice>,
+
+    /// For `command`: the program and its arguments, run without a shell. As a variable or flag: a JSON array. Other users
+    /// of the machine can read it, so it must hold no secrets.
+    #[config(deserialize_with = argv)]
+    pub(crate) command: Option<Vec<String>>,
+
+    /// For `http`: where each task is sent by POST. It is shown in messages, so it must hold no secrets.
+    #[config(deserialize_with = http_url)]
+    pub(crate) http_url: Option<Url>,
+
+    /// For `http`: a file with further request headers, one `Name: value` a line, such as an Authorization header.
+    #[config(deserialize_with = path)]
+    pub(crate) http_headers_file: Option<PathBuf>,
+
+    /// How long an attempt may take before it is cut off and counts as failed.
+    #[config(default = "15m", deserialize_with = duration::<10, { 12 * HOUR }, _>)]
+    pub(crate) time_limit: Duration,
+
+    /// For `simulate`: how long an attempt takes.
+    #[config(default = "50ms", deserialize_with = duration::<0, { 12 * HOUR }, _>)]
+    pub(crate) simulate_duration: Duration,
+
+    /// For `simulate`: the share of attempts that fail and may be tried again.
+    #[config(default = 0.0, deserialize_with = fraction)]
+    pub(crate) simulate_failures: f64,
+
+    /// For `simulate`: the share of attempts that fail for good.
+    #[config(default = 0.0, deserialize_with = fraction)]
+    pub(crate) simulate_permanent: f64,
+
+    /// For `simulate`: the share of attempts that panic.
+    #[config(default = 0.0, deserialize_with = fraction)]
+    pub(crate) simulate_panics: f64,
+
+    /// For `simulate`: what the draws start from; the same seed gives the same results.
+    #[config(default = 0, deserialize_with = whole::<0, { u64::MAX }, _, _>)]
+    pub(crate) simulate_seed: u64,
+}
+
+/// How tasks are claimed, repeated and given back.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Worker {
+    /// The name in the ledger. Without it the host name and process number.
+    #[config(deserialize_with = text::<100, _>)]
+    pub name: Option<String>,
+
+    /// How many attempts run at the same time.
+    #[config(default = 16, deserialize_with = whole::<1, 1000, _, _>)]
+    pub concurrency: usize,
+
+    /// How long a claim lasts; it is renewed in good time while the work goes on. After that another worker may take the
+    /// task over.
+    #[config(default = "60s", deserialize_with = duration::<SECOND, { 12 * HOUR }, _>)]
+    pub lease: Duration,
+
+    /// How many attempts a task gets that does not say so itself.
+    #[config(default = 5, deserialize_with = whole::<1, 1000, _, _>)]
+    pub max_attempts: u32,
+
+    /// The wait before the second attempt is drawn between zero and this; the bound doubles with each further attempt.
+    #[config(default = "1s", deserialize_with = duration::<1, DAY, _>)]
+    pub backoff_base: Duration,
+
+    /// Where that doubling ends.
+    #[config(default = "15m", deserialize_with = duration::<1, { 30 * DAY }, _>)]
+    pub backoff_cap: Duration,
+
+    /// How long a shutdown waits for running attempts before it gives their tasks back.
+    #[config(default = "20s", deserialize_with = duration::<0, { 12 * HOUR }, _>)]
+    pub drain: Duration,
+
+    /// How often the table is asked for due tasks while there are none.
+    #[config(default = "1s", deserialize_with = duration::<10, HOUR, _>)]
+    pub poll: Duration,
+
+    /// How long a row that another program inserted is left to that program before the sweeper adopts it.
+    #[config(default = "10m", deserialize_with = duration::<0, { 30 * DAY }, _>)]
+    pub adopt_after: Duration,
+
+    /// Makes jitter and lease tokens repeatable, for tests only: two workers must never share one.
+    #[config(deserialize_with = whole::<0, { u64::MAX }, _, _>)]
+    pub seed: Option<u64>,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Log {
+    /// The least urgent messages that are still logged.
+    #[config(default = "info", deserialize_with = choice)]
+    pub level: LogLevel,
+
+    /// Lines for people or JSON objects for programs.
+    #[config(default = "text", deserialize_with = choice)]
+    pub format: LogFormat,
+}
+
+/// `database.tls`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsChoice {
+    Verify,
+    Prefer,
+    Off,
+}
+
+impl Choice for TlsChoice {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("verify", Self::Verify), ("prefer", Self::Prefer), ("off", Self::Off)];
+}
+
+/// `handler.kind`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HandlerChoice {
+    Simulate,
+    Command,
+    Http,
+}
+
+impl Choice for HandlerChoice {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("simulate", Self::Simulate), ("command", Self::Command), ("http", Self::Http)];
+}
+
+/// `log.level`: from least to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed and was given up.
+    Error,
+    /// What may need somebody to look.
+    Warn,
+    /// What happened.
+    Info,
+    /// How it happened.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Choice for LogLevel {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        (Self::Off.as_str(), Self::Off),
+        (Self::Error.as_str(), Self::Error),
+        (Self::Warn.as_str(), Self::Warn),
+        (Self::Info.as_str(), Self::Info),
+        (Self::Debug.as_str(), Self::Debug),
+        (Self::Trace.as_str(), Self::Trace),
+    ];
+}
+
+/// `log.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Choice for LogFormat {
+    const WORDS: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}

@@ -1,0 +1,36 @@
+//! The fenced store: core's `Store` and `Records` ports on SQLite and on MySQL or MariaDB.
+//!
+//! Every batch is one transaction with a number of statements that does not depend on its size: lock and read the rows,
+//! let core decide, write rows (compare-and-set) and ledger, commit. On MySQL that takes two round trips.
+//!
+//! What this crate does not do: decide anything about a task, wait for work, or run by a clock of its own; times come
+//! from the caller, except for the defaults of rows that another program inserts.
+
+#[cfg(not(any(feature = "sqlite", feature = "mysql")))]
+compile_error!("taskwatch-sql-store needs at least one of the features sqlite and mysql");
+
+mod batch;
+mod error;
+mod limits;
+#[cfg(feature = "mysql")]
+mod mysql;
+mod options;
+#[cfg(feature = "mysql")]
+mod password;
+mod plan;
+mod records;
+mod retry;
+mod rows;
+mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod store;
+
+pub use error::{OpenError, SchemaError};
+#[cfg(feature = "mysql")]
+pub use mysql::MySqlStore;
+pub use options::{ConnectOptions, PasswordSource, TlsMode};
+pub use schema::{Health, SCHEMA_VERSION};
+#[cfg(feature = "sqlite")]
+pub use sqlite::SqliteStore;
+pub use store::SqlStore;

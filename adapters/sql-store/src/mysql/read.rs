@@ -1,0 +1,81 @@
+//! Reads for people and for the audit.
+
+use std::collections::BTreeMap;
+
+use deadpool::managed::Pool;
+use sqlx::Row;
+use taskwatch_core::ports::{Filter, Record};
+use taskwatch_core::task::{TaskId, TaskRow};
+
+use super::packet::Packet;
+use super::session::{Connector, Link};
+use crate::error::Fault;
+use crate::records::assemble;
+use crate::rows::{self, ledger_columns, task_columns};
+
+pub(super) async fn list(pool: &Pool<Connector>, filter: &Filter) -> Result<Vec<TaskRow>, Fault> {
+    let mut packet = Packet::new(concat!("SELECT ", task_columns!(), " FROM tasks WHERE id < "));
+    packet.int(filter.before.map_or(i64::MAX, TaskId::get));
+    if !filter.statuses.is_empty() {
+        packet.sql(" AND CAST(CONVERT(status USING utf8mb4) AS BINARY) IN (");
+        packet.list(&filter.statuses, |packet, status| packet.bytes(status.as_str())).sql(")");
+    }
+    if let Some(text) = &filter.title {
+        packet.sql(" AND LOCATE(").bytes(text).sql(", CAST(CONVERT(title USING utf8mb4) AS BINARY)) > 0");
+    }
+    packet.sql(" ORDER BY id DESC LIMIT ").int(i64::try_from(filter.limit).unwrap_or(i64::MAX));
+    let mut link = Link::take(pool).await?;
+    let answers = match link.send(packet).await {
+        Ok(answers) => answers,
+        Err(broken) => return Err(link.abandon(pool, &broken).await),
+    };
+    link.release();
+    answers[0].rows.iter().map(|row| Ok(rows::task(row)?.row)).collect()
+}
+
+/// Up to `limit` tasks with `after < id <= upto`, all as of one instant.
+pub(super) async fn records(pool: &Pool<Connector>, after: i64, upto: i64, limit: usize) -> Result<Vec<Record>, Fault> {
+    let mut link = Link::take(pool).await?;
+    let answers = match link.send(open(after, upto, i64::try_from(limit).unwrap_or(i64::MAX))).await {
+        Ok(answers) => answers,
+        Err(broken) => return Err(link.abandon(pool, &broken).await),
+    };
+    let last = answers.last().and_then(|answer| answer.rows.first());
+    let last: Option<i64> = last
+        .and_then(|row| row.try_get(0).transpose())
+        .transpose()
+        .map_err(|error| Fault::Refused(error.to_string()))?;
+    let mut page = Packet::default();
+    if let Some(last) = last {
+        page.then(concat!("SELECT ", task_columns!(), " FROM tasks WHERE id > ")).int(after);
+        page.sql(" AND id <= ").int(last).sql(" ORDER BY id");
+        page.then(concat!("SELECT ", ledger_columns!(), " FROM task_ledger WHERE task_id > ")).int(after);
+        page.sql(" AND task_id <= ").int(last).sql(" ORDER BY task_id, seq");
+    }
+    page.then("COMMIT");
+    let answers = match link.send(page).await {
+        Ok(answers) => answers,
+        Err(broken) => return Err(link.abandon(pool, &broken).await),
+    };
+    link.release();
+    let [found, entries, _] = &answers[..] else { return Ok(Vec::new()) };
+    let found: BTreeMap<TaskId, TaskRow> = found
+        .rows
+        .iter()
+        .map(|row| rows::task(row).map(|found| (found.row.id, found.row)))
+        .collect::<Result<_, _>>()?;
+    Ok(assemble(found, entries.rows.iter().map(rows::entry).collect::<Result<_, _>>()?))
+}
+
+/// Takes the snapshot and finds the last task of the page: rows and ledger each run through their own index and meet in
+/// the union.
+fn open(after: i64, upto: i64, limit: i64) -> Packet {
+    let mut packet = Packet::new("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    packet.then("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    packet.then("SELECT MAX(id) FROM (SELECT id FROM ((SELECT id FROM tasks WHERE id > ").int(after);
+    packet.sql(" AND id <= ").int(upto).sql(" ORDER BY id LIMIT ").int(limit);
+    packet.sql(") UNION (SELECT DISTINCT task_id AS id FROM task_ledger WHERE task_id > ").int(after);
+    packet.sql(" AND task_id <= ").int(upto).sql(" ORDER BY task_id LIMIT ").int(limit);
+    packet.sql(")) both_tables ORDER BY id LIMIT ").int(limit).sql(") page");
+    packet
+}

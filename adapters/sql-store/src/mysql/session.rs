@@ -1,0 +1,259 @@
+//! Connections: how they are made, pooled, used and thrown away.
+//!
+//! Transactions are opened by multi-statement packets, of which the driver's own pool knows nothing, and it would ask the
+//! server «are you there?» after each use. This pool does neither: a connection goes back only if its last
+//! transaction is known to be over, and is dropped otherwise, which makes the server roll back.
+
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
+use futures_util::TryStreamExt;
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection, MySqlRow, MySqlSslMode};
+use sqlx::{ConnectOptions as _, Connection, Either, Executor};
+
+use super::fault::{fault, is_read_only, number};
+use super::packet::Packet;
+use crate::error::Fault;
+use crate::options::{MySqlTarget, TlsMode};
+use crate::password::{Credentials, Login};
+
+/// How long the server may take to answer a packet. Well above the lock wait that a session allows.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// A connection that was not used for this long is asked whether it still is one,
+const IDLE: Duration = Duration::from_secs(60);
+/// and replaced when it has not answered by then.
+const PING: Duration = Duration::from_secs(2);
+
+/// Says what a session must be like, whatever the server's defaults are.
+const SET_UP: &str = "\
+    SET NAMES utf8mb4, autocommit = 1, time_zone = '+00:00', \
+    sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
+    SESSION innodb_lock_wait_timeout = 10;\
+    SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
+    SELECT CAST(@@auto_increment_increment AS SIGNED)";
+
+/// Makes sessions.
+#[derive(Debug)]
+pub(crate) struct Connector {
+    pub(crate) target: MySqlTarget,
+    pub(crate) credentials: Credentials,
+    pub(crate) tls: TlsMode,
+    pub(crate) ca_file: Option<std::path::PathBuf>,
+}
+
+/// An open connection.
+#[derive(Debug)]
+pub(crate) struct Session {
+    connection: MySqlConnection,
+    /// The distance between two ids that the server hands out in one statement.
+    pub(crate) id_step: i64,
+}
+
+impl Connector {
+    async fn connect(&self, login: &Login) -> Result<Session, sqlx::Error> {
+        let mut connection = self.options(login).connect().await?;
+        let mut id_step = 1;
+        {
+            let mut answers = connection.fetch_many(sqlx::raw_sql(SET_UP));
+            while let Some(answer) = answers.try_next().await? {
+                if let Either::Right(row) = answer {
+                    id_step = sqlx::Row::try_get(&row, 0)?;
+                }
+            }
+        }
+        Ok(Session { connection, id_step })
+    }
+
+    fn options(&self, login: &Login) -> MySqlConnectOptions {
+        let mut options = MySqlConnectOptions::new()
+            .host(self.target.host.as_deref().or(login.host.as_deref()).unwrap_or("localhost"))
+            .port(self.target.port.or(login.port).unwrap_or(3306))
+            .database(&self.target.database)
+            .ssl_mode(match self.tls {
+                TlsMode::Disable => MySqlSslMode::Disabled,
+                TlsMode::Prefer => MySqlSslMode::Preferred,
+                TlsMode::Verify | TlsMode::Auto => MySqlSslMode::VerifyIdentity,
+            })
+            // All of these are set by SET_UP, in one round trip.
+            .pipes_as_concat(false)
+            .no_engine_substitution(false)
+            .timezone(None)
+            .set_names(false)
+            .enable_cleartext_plugin(self.credentials.are_cleartext())
+            // Packets hold whole batches, in hexadecimal.
+            .disable_statement_logging();
+        if let Some(user) = self.target.user.as_deref().or(login.user.as_deref()) {
+            options = options.username(user);
+        }
+        if let Some(socket) = &self.target.socket {
+            options = options.socket(socket);
+        }
+        if let Some(ca) = &self.ca_file {
+            options = options.ssl_ca(ca);
+        }
+        if let Some(password) = &login.password {
+            options = options.password(password.reveal());
+        }
+        options
+    }
+}
+
+impl Manager for Connector {
+    type Type = Session;
+    type Error = Fault;
+
+    async fn create(&self) -> Result<Session, Fault> {
+        let login = self.credentials.login(&self.target).await?;
+        match self.connect(&login).await {
+            // A rotated password: ask its source once more.
+            Err(error) if number(&error) == Some(1045) && self.credentials.forget().await => {
+                let login = self.credentials.login(&self.target).await?;
+                self.connect(&login).await.map_err(|error| connect_fault(&error))
+            }
+            other => other.map_err(|error| connect_fault(&error)),
+        }
+    }
+
+    async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<Fault> {
+        // Whether it still works shows when it is used (see `Fault::Lost`), except where a router has forgotten it and
+        // the packet would be lost in silence.
+        if metrics.last_used() < IDLE {
+            return Ok(());
+        }
+        let ping = tokio::time::timeout(PING, session.connection.ping());
+        ping.await.is_ok_and(|pong| pong.is_ok()).then_some(()).ok_or_else(|| RecycleError::message("no pong"))
+    }
+}
+
+fn connect_fault(error: &sqlx::Error) -> Fault {
+    match fault(error) {
+        Fault::Again(why) | Fault::Lost(why) => Fault::Unavailable(why),
+        other => other,
+    }
+}
+
+/// A connection out of the pool.
+///
+/// Dropping it closes it, unless [`Link::release`] has said that nothing is open on it: a transaction whose future is
+/// dropped in the middle is rolled back by the server.
+#[derive(Debug)]
+pub(crate) struct Link {
+    session: Option<Object<Connector>>,
+}
+
+/// What the server answered to one statement.
+#[derive(Debug, Default)]
+pub(crate) struct Answer {
+    pub(crate) rows: Vec<MySqlRow>,
+    /// Rows found by an UPDATE, or inserted.
+    pub(crate) affected: u64,
+    /// The first id that an INSERT drew.
+    pub(crate) first_id: u64,
+}
+
+/// A packet was not answered in full.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// How many of its statements were done.
+    pub(crate) done: usize,
+    pub(crate) error: sqlx::Error,
+}
+
+impl Link {
+    /// A connection that was used before, or a new one.
+    pub(crate) async fn take(pool: &Pool<Connector>) -> Result<Self, Fault> {
+        let session = pool.get().await.map_err(|error| match error {
+            PoolError::Backend(fault) => fault,
+            PoolError::Timeout(TimeoutType::Wait) => Fault::Unavailable("no connection became free in time".into()),
+            PoolError::Timeout(_) => Fault::Unavailable("the server did not accept a connection in time".into()),
+            other => Fault::Unavailable(format!("{other:?}")),
+        })?;
+        Ok(Self { session: Some(session) })
+    }
+
+    /// See [`Session::id_step`].
+    pub(crate) fn id_step(&self) -> i64 {
+        self.session.as_ref().map_or(1, |session| session.id_step)
+    }
+
+    /// Sends a packet and collects what comes back, an [`Answer`] for each statement.
+    pub(crate) async fn send(&mut self, packet: Packet) -> Result<Vec<Answer>, Broken> {
+        self.send_within(packet, ANSWER).await
+    }
+
+    /// As [`Link::send`], for statements that may take longer.
+    pub(crate) async fn send_within(&mut self, packet: Packet, limit: Duration) -> Result<Vec<Answer>, Broken> {
+        let Some(session) = self.session.as_mut() else {
+            return Err(Broken { done: 0, error: sqlx::Error::PoolClosed });
+        };
+        let statements = packet.statements();
+        let mut answers = vec![Answer::default()];
+        let receive = async {
+            let mut stream = session.connection.fetch_many(sqlx::raw_sql(packet.into_sql()));
+            while let Some(item) = stream.try_next().await? {
+                let Some(answer) = answers.last_mut() else { continue };
+                match item {
+                    Either::Right(row) => answer.rows.push(row),
+                    Either::Left(done) => {
+                        answer.affected = done.rows_affected();
+                        answer.first_id = done.last_insert_id();
+                        answers.push(Answer::default());
+                    }
+                }
+            }
+            Ok(())
+        };
+        let late = || sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer within 30 s"));
+        let received = tokio::time::timeout(limit, receive).await.unwrap_or_else(|_| Err(late()));
+        // The last one is what the next statement would have filled.
+        answers.pop();
+        match received {
+            Ok(()) if answers.len() == statements => Ok(answers),
+            Ok(()) => {
+                let error = sqlx::Error::Protocol(format!("{} answers to {statements} statements", answers.len()));
+                Err(Broken { done: answers.len(), error })
+            }
+            Err(error) => Err(Broken { done: answers.len(), error }),
+        }
+    }
+
+    /// Gives the connection back: nothing is open on it.
+    pub(crate) fn release(mut self) {
+        drop(self.session.take());
+    }
+
+    /// Gives up the transaction after an error, and says what the error means where it was not being committed.
+    pub(crate) async fn abandon(self, pool: &Pool<Connector>, broken: &Broken) -> Fault {
+        let fault = fault(&broken.error);
+        self.abandon_as(pool, &broken.error, fault).await
+    }
+
+    /// As [`Link::abandon`], where the caller knows better what the error means.
+    pub(crate) async fn abandon_as(mut self, pool: &Pool<Connector>, error: &sqlx::Error, fault: Fault) -> Fault {
+        let lost = matches!(fault, Fault::Lost(_) | Fault::Unknown(_));
+        if lost || is_read_only(error) {
+            // The others in the pool have most likely met the same fate.
+            pool.retain(|_, _| false);
+        } else if self.send(Packet::new("ROLLBACK")).await.is_ok() {
+            self.release();
+        }
+        fault
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            // Out of the pool and closed, without waiting for anything.
+            drop(Object::take(session));
+        }
+    }
+}
+
+impl Session {
+    /// Says goodbye to the server.
+    pub(crate) async fn close(self) {
+        let _ = self.connection.close().await;
+    }
+}

@@ -1,0 +1,13 @@
+//! The store on real databases.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+#[cfg(feature = "mysql")]
+mod mysql;
+#[cfg(feature = "mysql")]
+mod mysql_faults;
+#[cfg(feature = "mysql")]
+mod mysql_schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+mod support;

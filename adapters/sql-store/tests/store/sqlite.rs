@@ -1,0 +1,86 @@
+//! The store on SQLite.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use crate::support::Fixture as _;
+use crate::support::sqlite::{Sqlite, options};
+use taskwatch_core::ports::{Filter, Records as _, Select, Store as _, StoreError};
+use taskwatch_sql_store::{ConnectOptions, OpenError, SCHEMA_VERSION, SchemaError, SqlStore};
+
+crate::cases!(Sqlite::new().await;
+    keeps_every_text_as_it_is,
+    cuts_a_reason_and_refuses_a_title_that_does_not_fit,
+    answers_a_used_key_with_its_first_task,
+    gives_ids_in_the_order_of_the_batch,
+    hands_out_what_is_due_earliest_first,
+    passes_over_rows_that_another_program_still_has_time_for,
+    writes_by_compare_and_set_even_a_row_without_a_status,
+    many_workers_share_the_work_without_doubles,
+    renews_leases_that_are_held_and_names_the_others,
+    pages_through_rows_and_orphans,
+    keeps_the_ends_of_the_range,
+    reads_rows_and_ledger_as_of_one_instant,
+    survives_being_dropped_at_any_moment,
+);
+
+#[tokio::test]
+async fn the_file_is_its_owners_and_a_folder_or_a_text_is_no_database() {
+    let fixture = Sqlite::new().await;
+    let mode = std::fs::metadata(fixture.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "these are not the rows you are looking for, but plain text ".repeat(20)).unwrap();
+    for path in [folder.path().to_owned(), text, folder.path().join("no/such/folder.db")] {
+        let opened = SqlStore::open(&ConnectOptions::new(format!("sqlite:{}", path.display()))).await;
+        let message = opened.unwrap_err().to_string();
+        assert!(message.contains(&path.display().to_string()), "{message}");
+    }
+    let opened = SqlStore::open(&ConnectOptions::new("sqlite::memory:")).await;
+    assert!(matches!(opened, Err(OpenError::Url { .. })));
+}
+
+#[tokio::test]
+async fn two_handles_migrate_at_once_and_a_newer_schema_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (SqlStore::open(&options(&folder)).await.unwrap(), SqlStore::open(&options(&folder)).await.unwrap());
+    assert_eq!(a.schema_version().await.unwrap(), 0);
+    assert!(matches!(a.check().await, Err(SchemaError::Older { found: 0, .. })));
+    let early = a.transact(&Select::Ids(vec![crate::support::id(1)]), &|_| None).await;
+    assert!(matches!(&early, Err(StoreError::Refused(why)) if why.contains("taskwatch migrate")), "{early:?}");
+    let (one, two) = tokio::join!(a.migrate(), b.migrate());
+    one.unwrap();
+    two.unwrap();
+    assert_eq!(b.schema_version().await.unwrap(), SCHEMA_VERSION);
+    assert!(b.check().await.unwrap().server.starts_with("SQLite 3."));
+
+    let fixture = Sqlite::new().await;
+    fixture.raw("INSERT INTO taskwatch_schema VALUES (99, 0)").await;
+    for refused in [fixture.store().migrate().await, fixture.store().check().await.map(drop)] {
+        assert!(matches!(refused, Err(SchemaError::Newer { found: 99, .. })), "{refused:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_original_table_is_taken_over_with_its_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqlStore::open(&options(&folder)).await.unwrap();
+    let raw = async |sql: &'static str| {
+        use sqlx::Connection as _;
+        let path = format!("sqlite:{}", folder.path().join("tasks.db").display());
+        let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
+        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+    };
+    raw("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT NOT NULL, description TEXT, status TEXT, owner TEXT)")
+        .await;
+    let refused = store.migrate().await.unwrap_err().to_string();
+    assert!(refused.contains("owner"), "{refused}");
+    raw("ALTER TABLE tasks DROP COLUMN owner; INSERT INTO tasks VALUES (5, 'a', NULL, 'Completed'), (9, 'b', 'x', 'Pending')").await;
+    store.migrate().await.unwrap();
+    store.check().await.unwrap();
+    let rows = store.list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    assert_eq!(rows.iter().map(|row| (row.id.get(), row.seq)).collect::<Vec<_>>(), [(9, 0), (5, 0)]);
+    let added =
+        store.insert(&crate::support::titled(1), &crate::support::origin(), crate::support::at(0)).await.unwrap();
+    assert_eq!(added[0].task().get(), 10);
+}

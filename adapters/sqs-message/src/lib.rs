@@ -1,0 +1,34 @@
+//! Reads what an SQS message says: which task it announces, how often it has been received, which trace it belongs to.
+//!
+//! [`SqsRecord`] is a message in any of the spellings that people have; [`read`] turns it into a [`Message`], or says
+//! in one sentence why it cannot ([`Unreadable`]). [`read_body`] does the same for a bare body. The body is either the
+//! announcement itself (raw delivery) or an SNS envelope around it.
+//!
+//! The crate is pure: no I/O, no clock, no AWS SDK, no log. It keeps nothing: whoever needs the raw bytes of a message
+//! that cannot be read still has the record. Nothing in it panics, whatever the input.
+//!
+//! ```
+//! use taskwatch_sqs_message::{Wrapping, read_body};
+//!
+//! let body = read_body(r#"{"Type": "Notification", "Message": "{\"task_id\": 7, \"title\": \"Sweep\"}"}"#)?;
+//! assert_eq!(body.task.get(), 7);
+//! assert!(matches!(body.wrapped, Wrapping::Sns { .. }));
+//!
+//! let why = read_body(r#"{"task_id": 1.5}"#).expect_err("an id is whole");
+//! assert!(why.to_string().starts_with("`task_id` is 1.5"));
+//! # Ok::<(), taskwatch_sqs_message::Unreadable>(())
+//! ```
+
+mod body;
+mod limits;
+mod message;
+mod record;
+mod task_id;
+mod trace;
+mod unreadable;
+
+pub use body::{Body, Wrapping, read_body};
+pub use limits::{MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_EXCERPT_CHARS, MAX_NESTING, Nesting, excerpt};
+pub use message::{Message, delivery, read};
+pub use record::SqsRecord;
+pub use unreadable::{Part, Unreadable};

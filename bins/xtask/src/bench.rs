@@ -1,0 +1,14 @@
+//! Benchmarks that need a server.
+
+use anyhow::Result;
+use taskwatch_testbed::ENV_MARIADB;
+
+use crate::mariadb;
+use crate::workspace::{Workspace, run};
+
+/// The store's throughput, on SQLite and on a MariaDB that lives as long as the benchmark.
+pub(crate) fn store(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let server = mariadb::start()?;
+    let bench = ["bench", "--package", "taskwatch-sql-store", "--bench", "throughput", "--"];
+    run(workspace.cargo(bench).args(arguments).env(ENV_MARIADB, server.handover()))
+}
