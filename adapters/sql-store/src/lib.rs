@@ -3,6 +3,9 @@
 //! Every batch is one transaction with a number of statements that does not depend on its size: lock and read the rows,
 //! let core decide, write rows (compare-and-set) and ledger, commit. On MySQL that takes two round trips.
 //!
+//! Features: `sqlite` and `mysql` (both on by default; a program with only one of them links nothing of the other), `aws`
+//! (passwords from Secrets Manager and RDS IAM tokens).
+//!
 //! What this crate does not do: decide anything about a task, wait for work, or run by a clock of its own; times come
 //! from the caller, except for the defaults of rows that another program inserts.
 

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use taskwatch_core::ports::{Change, Decide, Lease, Seen};
 use taskwatch_core::task::{TaskId, TaskRow};
 
+use crate::error::Fault;
+
 /// A row with what its [`TaskRow`] cannot say.
 #[derive(Debug)]
 pub(crate) struct Found {
@@ -32,20 +34,20 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Asks about every row.
-    pub(crate) fn new(found: Vec<Found>, decide: &Decide<'_>) -> Self {
-        let rows = found
-            .into_iter()
-            .map(|found| {
-                let change = decide(&found.row);
-                debug_assert!(change.as_ref().is_none_or(|change| {
-                    !change.entries.is_empty()
-                        && change.entries.iter().zip(found.row.seq + 1..).all(|(entry, seq)| entry.seq == seq)
-                }));
-                (found, change)
-            })
-            .collect();
-        Self { rows }
+    /// Asks about every row. Refuses entries that would leave a gap in the ledger.
+    pub(crate) fn new(found: Vec<Found>, decide: &Decide<'_>) -> Result<Self, Fault> {
+        let rows = found.into_iter().map(|found| {
+            let change = decide(&found.row);
+            let row = &found.row;
+            if let Some(Change { entries, .. }) = &change
+                && (entries.is_empty() || entries.iter().zip(row.seq + 1..).any(|(entry, seq)| entry.seq != seq))
+            {
+                let why = format!("entries of task {} that do not follow its entry {}", row.id, row.seq);
+                return Err(Fault::Refused(why));
+            }
+            Ok((found, change))
+        });
+        Ok(Self { rows: rows.collect::<Result<_, _>>()? })
     }
 
     /// The rows to be written.
@@ -117,5 +119,6 @@ pub(crate) mod tests {
             };
             Some(Change { state, reason: None, entries: vec![entry] })
         })
+        .unwrap()
     }
 }

@@ -6,6 +6,9 @@ use backon::{ExponentialBuilder, Retryable};
 
 use crate::error::Fault;
 
+/// After this long no repetition begins: each may have waited for a lock, and the caller has a lease to keep.
+const PATIENCE: Duration = Duration::from_secs(15);
+
 /// Repeats `attempt` a few times, with jitter, while it was rolled back, and once when its connection turned out dead
 /// before anything was written.
 ///
@@ -21,11 +24,12 @@ where
         .with_max_times(7)
         .with_jitter();
     let mut reconnected = false;
+    let started = tokio::time::Instant::now();
     attempt
         .retry(policy)
         .sleep(tokio::time::sleep)
         .when(|fault| match fault {
-            Fault::Again(_) => true,
+            Fault::Again(_) => started.elapsed() < PATIENCE,
             Fault::Lost(_) => !std::mem::replace(&mut reconnected, true),
             Fault::Unavailable(_) | Fault::Unknown(_) | Fault::Refused(_) => false,
         })
@@ -46,6 +50,18 @@ mod tests {
         })
         .await;
         (count.into_inner(), result)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn stops_when_each_attempt_takes_long() {
+        let count = AtomicU32::new(0);
+        let slow = || async {
+            count.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Err::<(), _>(Fault::Again("lock wait".into()))
+        };
+        assert!(matches!(retrying(slow).await, Err(Fault::Again(_))));
+        assert_eq!(count.into_inner(), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -110,9 +110,9 @@ pub(super) fn add(batch: &Batch<'_>, origin: &Origin, now: Timestamp, id_step: i
         .text(&limits::cut(&origin.worker, limits::WORKER))
         .sql(", NULL, NULL FROM tasks FORCE INDEX (PRIMARY) WHERE id >= LAST_INSERT_ID() AND id < LAST_INSERT_ID() + ")
         .int(id_step * i64::try_from(batch.fresh.len()).unwrap_or(i64::MAX))
-        .sql(" AND (id - LAST_INSERT_ID()) % ")
+        .sql(" AND MOD(CAST(id AS SIGNED) - CAST(LAST_INSERT_ID() AS SIGNED), ")
         .int(id_step)
-        .sql(" = 0 AND seq = 1 AND recorded = 'Pending' AND created_at = ")
+        .sql(") = 0 AND seq = 1 AND recorded = 'Pending' AND created_at = ")
         .int(now.as_micros());
     packet
 }

@@ -35,7 +35,7 @@ pub(super) async fn transact(pool: &Pool<Connector>, select: &Select, decide: &D
     let rows = answers.last().map_or(&[][..], |answer| &answer.rows);
     let found: Vec<Found> = rows.iter().map(rows::task).collect::<Result<_, _>>()?;
     drop(answers);
-    let plan = Plan::new(found, decide);
+    let plan = Plan::new(found, decide)?;
     if plan.len() == 0 {
         return match link.send(Packet::new("ROLLBACK")).await {
             Ok(_) => {
@@ -124,7 +124,7 @@ fn changes(plan: &Plan) -> Packet {
         .then(concat!(
             "INSERT INTO task_ledger (",
             ledger_columns!(),
-            ") SELECT v.id, v.seq, v.event, v.was, v.now, v.attempt, v.due, v.lease, v.at, v.source, v.worker, v.why, \
+            ") SELECT v.id, v.seq, v.event, v.was, v.became, v.attempt, v.due, v.lease, v.moment, v.source, v.worker, v.why, \
              v.trace FROM "
         ))
         .rows(
@@ -184,11 +184,11 @@ fn entry_row(packet: &mut Packet, entry: &LedgerEntry, first: bool) {
             " AS seq, ",
             " AS event, ",
             " AS was, ",
-            " AS now, ",
+            " AS became, ",
             " AS attempt, ",
             " AS due, ",
             " AS lease, ",
-            " AS at, ",
+            " AS moment, ",
             " AS source, ",
             " AS worker, ",
             " AS why, ",
@@ -218,7 +218,7 @@ async fn entered(link: &mut Link, plan: &Plan) -> Result<BTreeSet<TaskId>, Fault
     let mut packet = Packet::new("SELECT l.task_id FROM ");
     packet.rows(plan.changes().filter_map(|(_, change)| change.entries.last()), entry_row).sql(
         " v STRAIGHT_JOIN task_ledger l ON l.task_id = v.id AND l.seq = v.seq WHERE l.lease_token <=> v.lease \
-             AND l.recorded_at = v.at AND CAST(l.event AS BINARY) = CAST(v.event AS BINARY) \
+             AND l.recorded_at = v.moment AND CAST(l.event AS BINARY) = CAST(v.event AS BINARY) \
              AND CAST(l.worker AS BINARY) = CAST(v.worker AS BINARY)",
     );
     // The transaction is committed: what stays unknown is only how much of it was written.
@@ -242,7 +242,7 @@ pub(super) async fn extend(pool: &Pool<Connector>, leases: &[Lease], until: Time
         .rows(&sorted, lease_row)
         .sql(" v STRAIGHT_JOIN tasks t ON t.id = v.id SET t.due_at = ")
         .int(until.as_micros())
-        .sql(concat!(" WHERE t.lease_token = v.token AND ", exact_status!(), " IS NOT NULL"))
+        .sql(concat!(" WHERE t.lease_token = v.token AND ", exact_status!(), " = 'In Progress'"))
         .then("SELECT t.id, t.lease_token FROM ")
         .rows(&sorted, lease_row)
         .sql(concat!(
@@ -327,18 +327,22 @@ mod tests {
     /// The plan of each statement of a packet, a line for each table: type, key, rows, extra.
     async fn explain(store: &MySqlStore, packet: Packet) -> String {
         let mut plan = String::new();
-        let statements = packet.as_str().to_owned();
-        for sql in statements.split(';').filter(|sql| sql.starts_with("SELECT") || sql.contains("tasks t")) {
+        for sql in packet.as_str().split(';').filter(|sql| sql.contains("tasks t")) {
             let mut link = Link::take(&store.pool).await.unwrap();
-            let mut explain = Packet::new("EXPLAIN ");
-            explain.sql(Box::leak(sql.to_owned().into_boxed_str()));
-            for row in &link.send(explain).await.unwrap()[0].rows {
-                let text = |name: &str| row.try_get::<Option<String>, _>(name).unwrap().unwrap_or_default();
-                let rows = row.try_get::<i64, _>("rows").map_or_else(|_| text("rows"), |rows| rows.to_string());
-                let line = [text("table"), text("type"), text("key"), rows, text("Extra")].join("|");
-                plan.push_str(&line);
-                plan.push('\n');
-            }
+            plan.push_str(&explain_on(&mut link, sql).await);
+        }
+        plan
+    }
+
+    async fn explain_on(link: &mut Link, sql: &str) -> String {
+        let mut plan = String::new();
+        let mut explain = Packet::new("EXPLAIN ");
+        explain.sql(Box::leak(sql.to_owned().into_boxed_str()));
+        for row in &link.send(explain).await.unwrap()[0].rows {
+            let text = |name: &str| row.try_get::<Option<String>, _>(name).unwrap().unwrap_or_default();
+            let rows = row.try_get::<i64, _>("rows").map_or_else(|_| text("rows"), |rows| rows.to_string());
+            plan.push_str(&[text("table"), text("type"), text("key"), rows, text("Extra")].join("|"));
+            plan.push('\n');
         }
         plan
     }
@@ -350,7 +354,7 @@ mod tests {
             DueBefore { ours: Timestamp::from_micros(i64::MAX), foreign: Timestamp::from_micros(i64::MAX), limit: 10 };
         for select in [Select::Due(due), Select::LeaseOver(due)] {
             let plan = explain(&store, lock(&select).unwrap()).await;
-            assert!(plan.starts_with("tasks|") || plan.starts_with("t|range|tasks_due|"), "{plan}");
+            assert!(plan.starts_with("t|range|tasks_due|"), "{plan}");
             assert!(!plan.contains("filesort") && !plan.contains("temporary"), "{plan}");
         }
         let ids: Vec<TaskId> = (1..=3).map(|id| TaskId::try_from(id * 100).unwrap()).collect();
@@ -363,6 +367,31 @@ mod tests {
         let tables: Vec<&str> = plan.lines().filter(|line| line.starts_with("t|")).collect();
         assert_eq!(tables.len(), 2, "{plan}");
         assert!(tables.iter().all(|line| line.starts_with("t|eq_ref|PRIMARY|1|")), "{plan}");
+
+        // The first entries of new rows are made by walking those rows, and not the table.
+        let origin = Origin::new(Source::Local, "t");
+        let tasks = vec![NewTask::titled("t"); 3];
+        let batch = crate::batch::Batch::new(&tasks, &std::collections::BTreeMap::new(), &origin, Timestamp::EPOCH);
+        let mut link = Link::take(&store.pool).await.unwrap();
+        let packet = crate::mysql::insert::add(&batch, &origin, Timestamp::EPOCH, 1);
+        let insert = packet.as_str().split(';').nth(2).unwrap().to_owned();
+        link.send(Packet::new("INSERT INTO tasks (title) VALUES ('a'), ('b'), ('c')")).await.unwrap();
+        let plan = explain_on(&mut link, &insert).await;
+        assert!(plan.starts_with("tasks|range|PRIMARY|3|"), "{plan}");
+    }
+
+    #[tokio::test]
+    async fn a_row_asked_for_by_id_is_waited_for() {
+        let (store, _folder) = database(2).await;
+        let one = Select::Ids(vec![TaskId::try_from(1).unwrap()]);
+        let mut holder = Link::take(&store.pool).await.unwrap();
+        found(&mut holder, &one).await;
+        let mut other = Link::take(&store.pool).await.unwrap();
+        let mut waiting = std::pin::pin!(found(&mut other, &one));
+        let patience = std::time::Duration::from_millis(300);
+        assert!(tokio::time::timeout(patience, &mut waiting).await.is_err(), "the row is locked");
+        drop(holder);
+        assert_eq!(waiting.await.len(), 1);
     }
 
     #[tokio::test]
@@ -380,5 +409,8 @@ mod tests {
             assert_eq!(mine, (worker * 10 + 1..=worker * 10 + 10).collect::<Vec<_>>());
             links.push(link);
         }
+        // Nor the gaps between: other programs go on inserting.
+        let new = [NewTask { not_before: Some(Timestamp::from_micros(5_500_000)), ..NewTask::titled("between") }];
+        store.insert(&new, &Origin::new(Source::Local, "t"), Timestamp::EPOCH).await.unwrap();
     }
 }

@@ -65,7 +65,7 @@ const EXTEND: &str = "\
 
 pub(super) async fn transact(pool: &SqlitePool, select: &Select, decide: &Decide<'_>) -> Result<Vec<Seen>, Fault> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fault(&error))?;
-    let plan = Plan::new(read(&mut transaction, select).await?, decide);
+    let plan = Plan::new(read(&mut transaction, select).await?, decide)?;
     if plan.len() == 0 {
         transaction.rollback().await.map_err(|error| fault(&error))?;
         return Ok(plan.seen(|_| false));

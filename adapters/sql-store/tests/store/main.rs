@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod conformance;
 #[cfg(feature = "mysql")]
 mod mysql;
 #[cfg(feature = "mysql")]

@@ -84,3 +84,40 @@ async fn an_original_table_is_taken_over_with_its_rows() {
         store.insert(&crate::support::titled(1), &crate::support::origin(), crate::support::at(0)).await.unwrap();
     assert_eq!(added[0].task().get(), 10);
 }
+
+/// As two processes would: locks of the file count between two handles like between two processes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_handles_share_the_work_without_doubles() {
+    let fixture = Sqlite::new().await;
+    let options = ConnectOptions::new(format!("sqlite:{}", fixture.path().display()));
+    let other = SqlStore::open(&options).await.unwrap();
+    fixture
+        .store()
+        .insert(&crate::support::titled(150), &crate::support::origin(), crate::support::at(0))
+        .await
+        .unwrap();
+    let work = |store: SqlStore, salt: u64| async move {
+        let mut done = 0;
+        let now = crate::support::at(1);
+        loop {
+            let due = Select::Due(crate::support::due(1, 2));
+            let seen = store.transact(&due, &crate::support::claim(now, salt)).await.unwrap();
+            if seen.is_empty() {
+                return done;
+            }
+            let mine = crate::support::ids(seen.iter().filter(|seen| seen.written).map(|seen| seen.row.id));
+            let settled = store.transact(&mine, &crate::support::complete(now)).await.unwrap();
+            assert!(settled.iter().all(|seen| seen.written));
+            done += settled.len();
+        }
+    };
+    let workers: Vec<_> = (0..4)
+        .map(|n| tokio::spawn(work(if n % 2 == 0 { fixture.store().clone() } else { other.clone() }, n)))
+        .collect();
+    let mut done = 0;
+    for worker in workers {
+        done += worker.await.unwrap();
+    }
+    assert_eq!(done, 150);
+    crate::support::audited(fixture.store()).await;
+}

@@ -92,23 +92,26 @@ pub(crate) async fn answers_a_used_key_with_its_first_task(fixture: &impl Fixtur
     assert!(matches!(second[0], Inserted::Added(_)));
     assert_eq!(second[1], Inserted::Existed(first[3].task()));
 
-    // Many at once, all with the same keys in different orders.
-    let answers = futures_util::future::join_all((0..8).map(|n| async move {
-        let mut keys: Vec<NewTask> = (0..10).map(|k| keyed(&format!("race {k}"))).collect();
-        keys.rotate_left(n);
-        let done = store.insert(&keys, &origin(), at(2)).await.unwrap();
-        keys.into_iter().map(|task| task.idempotency_key.unwrap()).zip(done).collect::<Vec<_>>()
-    }))
-    .await;
+    // Many at once, all with the same keys in different orders, over and over.
+    let mut answers = Vec::new();
+    for round in 0..10 {
+        let racing = (0..8).map(|n| async move {
+            let mut keys: Vec<NewTask> = (0..10).map(|k| keyed(&format!("race {round}/{k}"))).collect();
+            keys.rotate_left(n);
+            let done = store.insert(&keys, &origin(), at(2)).await.unwrap();
+            keys.into_iter().map(|task| task.idempotency_key.unwrap()).zip(done).collect::<Vec<_>>()
+        });
+        answers.extend(futures_util::future::join_all(racing).await);
+    }
     let mut by_key: BTreeMap<String, (BTreeSet<_>, usize)> = BTreeMap::new();
     for (key, inserted) in answers.into_iter().flatten() {
         let (tasks, added) = by_key.entry(key).or_default();
         tasks.insert(inserted.task());
         *added += usize::from(matches!(inserted, Inserted::Added(_)));
     }
-    assert_eq!(by_key.len(), 10);
+    assert_eq!(by_key.len(), 100);
     assert!(by_key.values().all(|(tasks, added)| tasks.len() == 1 && *added == 1), "{by_key:?}");
-    assert_eq!(audited(store).await.len(), 5 - 1 + 1 + 10);
+    assert_eq!(audited(store).await.len(), 5 - 1 + 1 + 100);
 }
 
 pub(crate) async fn gives_ids_in_the_order_of_the_batch(fixture: &impl Fixture) {
@@ -314,29 +317,33 @@ pub(crate) async fn keeps_the_ends_of_the_range(fixture: &impl Fixture) {
 
 pub(crate) async fn reads_rows_and_ledger_as_of_one_instant(fixture: &impl Fixture) {
     let store = fixture.store();
-    store.insert(&titled(10), &origin(), at(0)).await.unwrap();
-    let stop = std::sync::atomic::AtomicBool::new(false);
-    let write = async {
-        let mut round = 0;
-        while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-            round += 1;
-            let all = Select::Due(due(1_000_000, 10));
-            store.transact(&all, &claim(at(1), round)).await.unwrap();
-            let give_back = |row: &taskwatch_core::task::TaskRow| {
-                change(row, at(0), &[Event::Released { token: row.lease?, due: at(0) }], None)
-            };
-            store.transact(&Select::LeaseOver(due(1_000_000, 10)), &give_back).await.unwrap();
-        }
-        round
-    };
-    let read = async {
-        for _ in 0..60 {
-            assert_eq!(audited(store).await.len(), 10);
-        }
-        stop.store(true, std::sync::atomic::Ordering::SeqCst);
-    };
-    let (rounds, ()) = tokio::join!(write, read);
-    assert!(rounds > 10, "only {rounds} rounds were written meanwhile");
+    store.insert(&titled(90), &origin(), at(0)).await.unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writers: Vec<_> = (0..3)
+        .map(|n| {
+            let (store, stop) = (store.clone(), std::sync::Arc::clone(&stop));
+            tokio::spawn(async move {
+                let mut round: u64 = 0;
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    round += 1;
+                    let all = Select::Due(due(1_000_000, 3));
+                    store.transact(&all, &claim(at(1), 1000 * round + n)).await.unwrap();
+                    let give_back = |row: &taskwatch_core::task::TaskRow| {
+                        change(row, at(0), &[Event::Released { token: row.lease?, due: at(0) }], None)
+                    };
+                    store.transact(&Select::LeaseOver(due(1_000_000, 3)), &give_back).await.unwrap();
+                }
+                round
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        assert_eq!(audited(store).await.len(), 90);
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    for writer in writers {
+        assert!(writer.await.unwrap() > 5, "little was written meanwhile");
+    }
 }
 
 /// A transaction that is dropped at any moment leaves nothing behind: not half of its changes, no lock, no connection
@@ -348,8 +355,16 @@ pub(crate) async fn survives_being_dropped_at_any_moment(fixture: &impl Fixture)
     for round in 0..300_u64 {
         let select = Select::Due(due(1_000_000, 3));
         let decide = claim(at(i64::try_from(round).unwrap()), round);
-        let limit = Duration::from_micros(20 * (round % 100));
-        cut += usize::from(tokio::time::timeout(limit, store.transact(&select, &decide)).await.is_err());
+        // Every place where it waits comes up: the n-th in round n.
+        let mut polls = round % 20;
+        let mut transaction = store.transact(&select, &decide);
+        let done = futures_util::future::poll_fn(|context| {
+            let Some(left) = polls.checked_sub(1) else { return std::task::Poll::Ready(false) };
+            polls = left;
+            transaction.as_mut().poll(context).map(|seen| seen.is_ok())
+        });
+        cut += usize::from(!done.await);
+        drop(transaction);
         // Give back whatever was written, known or not.
         let give_back = |row: &taskwatch_core::task::TaskRow| {
             let event = Event::Released { token: row.lease?, due: row.created };
@@ -360,7 +375,7 @@ pub(crate) async fn survives_being_dropped_at_any_moment(fixture: &impl Fixture)
             store.transact(&all, &give_back).await.unwrap();
         }
     }
-    assert!(cut > 20, "only {cut} of 300 were cut off");
+    assert!(cut > 60, "only {cut} of 300 were cut off");
     let records = audited(store).await;
     assert_eq!(records.len(), 20);
     // Nothing is locked: all rows can be had at once.

@@ -1,0 +1,101 @@
+//! The exit codes, in one place, and which error leads to which.
+
+use std::io;
+use std::process::ExitCode;
+
+use taskwatch_core::policy::PolicyError;
+use taskwatch_core::ports::StoreError;
+use taskwatch_settings::SettingsError;
+use taskwatch_sql_store::{OpenError, SchemaError};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// What was asked for has been done.
+    Done = 0,
+    /// The books do not balance, an act was refused, or a task is not there.
+    Refused = 1,
+    /// The command line or the configuration makes no sense (also clap's own code).
+    Usage = 2,
+    /// Some of the input was bad; the rest has been dealt with.
+    BadInput = 3,
+    /// The database cannot be reached, or is not one that this program can use.
+    Database = 4,
+    /// Anything else: a file that cannot be read or written, a bug.
+    Other = 5,
+    /// A second signal cut the drain short.
+    Interrupted = 130,
+}
+
+/// For `--help`.
+pub(crate) const HELP: &str = "\
+Exit codes:
+    0  done
+    1  the books do not balance, an act was refused, or there is no such task
+    2  the command line or the configuration makes no sense
+    3  some of the input was bad; the rest has been dealt with
+    4  the database cannot be reached or used
+    5  anything else: a file that cannot be read or written
+  130  a second signal cut the drain short";
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failed {
+    /// Options that do not go together, found after parsing.
+    #[error("{0}")]
+    Usage(String),
+    /// The configuration.
+    #[error("failed to {0}")]
+    Settings(#[from] SettingsError),
+    /// The engine's numbers.
+    #[error("failed to use the settings: {0}")]
+    Policy(#[from] PolicyError),
+    /// The way to the database.
+    #[error("failed to {0}")]
+    Open(#[from] OpenError),
+    /// The state of the database.
+    #[error("failed to {0}")]
+    Schema(#[from] SchemaError),
+    /// The database, in mid-work.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// No database where one was expected.
+    #[error("{0}")]
+    NoDatabase(String),
+    /// Standard output, mostly.
+    #[error("failed to read or write: {0}")]
+    Io(#[from] io::Error),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failed {
+    /// The code that this error ends the process with.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) | Self::Settings(_) | Self::Policy(_) => Exit::Usage,
+            Self::Open(OpenError::Url { .. } | OpenError::Settings(_)) => Exit::Usage,
+            Self::Open(_) | Self::Schema(_) | Self::Store(_) | Self::NoDatabase(_) => Exit::Database,
+            Self::Io(_) | Self::Other(_) => Exit::Other,
+        }
+    }
+
+    /// Whether the reader of our output has gone, as `head` does: not an error to talk about.
+    pub(crate) fn is_closed_pipe(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
+    /// Says it on standard error.
+    pub(crate) fn tell(&self) -> ExitCode {
+        crate::out::complain(&self.to_string());
+        self.exit().into()
+    }
+}

@@ -1,0 +1,205 @@
+//! From settings to an engine, and the flags that `run` and `replay` share.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use clap::Args;
+use taskwatch_core::engine::{Engine, Parts};
+use taskwatch_core::ledger::{Origin, Source};
+use taskwatch_core::policy::{Backoff, Policy};
+use taskwatch_core::ports::{AttemptInfo, Entropy, Failure, Handler, Observer, Store};
+use taskwatch_core::task::Task;
+use taskwatch_handlers::{Command, Http, SeededEntropy, Simulate, Simulation, Spawned, SystemEntropy, TokioClock};
+use taskwatch_settings::{Settings, Work};
+
+use crate::exit::Failed;
+use crate::watch::Logger;
+
+/// What works the tasks, and how. Each flag stands for a setting.
+#[derive(Debug, Args)]
+pub(crate) struct WorkArgs {
+    /// Pretend to work (see the settings handler.simulate_*)
+    #[arg(long, conflicts_with_all = ["command", "http"])]
+    simulate: bool,
+    /// Run a program for each task, given after `--`: task JSON on its standard input
+    #[arg(long, requires = "argv", conflicts_with = "http")]
+    command: bool,
+    /// POST each task to this address
+    #[arg(long, value_name = "URL")]
+    http: Option<String>,
+    /// Attempts at the same time (worker.concurrency)
+    #[arg(long, value_name = "N")]
+    concurrency: Option<String>,
+    /// How long an attempt may take (handler.time_limit)
+    #[arg(long, value_name = "DURATION")]
+    time_limit: Option<String>,
+    /// How long a claim lasts without renewal (worker.lease)
+    #[arg(long, value_name = "DURATION")]
+    lease: Option<String>,
+    /// Attempts for tasks that do not say so themselves (worker.max_attempts)
+    #[arg(long, value_name = "N")]
+    max_attempts: Option<String>,
+    /// How long a shutdown waits for running attempts (worker.drain)
+    #[arg(long, value_name = "DURATION")]
+    drain: Option<String>,
+    /// The program for --command and its arguments; no shell is involved
+    #[arg(last = true, value_name = "ARGV", requires = "command")]
+    argv: Vec<String>,
+}
+
+impl WorkArgs {
+    /// The flags as settings.
+    pub(crate) fn overrides(&self) -> Vec<(String, String)> {
+        let mut overrides = Vec::new();
+        let mut set = |key: &str, value: &str| overrides.push((key.to_owned(), value.to_owned()));
+        if self.simulate {
+            set("handler.kind", "simulate");
+        }
+        if self.command {
+            set("handler.kind", "command");
+            set("handler.command", &serde_json::json!(self.argv).to_string());
+        }
+        if let Some(url) = &self.http {
+            set("handler.kind", "http");
+            set("handler.http_url", url);
+        }
+        let plain = [
+            ("worker.concurrency", &self.concurrency),
+            ("handler.time_limit", &self.time_limit),
+            ("worker.lease", &self.lease),
+            ("worker.max_attempts", &self.max_attempts),
+            ("worker.drain", &self.drain),
+        ];
+        for (key, value) in plain {
+            if let Some(value) = value {
+                set(key, value);
+            }
+        }
+        overrides
+    }
+}
+
+/// The work that the settings name, or what to say where they name none.
+pub(crate) fn check(settings: &Settings) -> Result<&Work, Failed> {
+    settings.handler.work.as_ref().ok_or_else(|| {
+        Failed::Usage(
+            "nothing is configured that could work a task: give --command -- PROGRAM..., --http URL or --simulate, or \
+             set handler.kind"
+                .into(),
+        )
+    })
+}
+
+/// An engine that works tasks as the settings say.
+pub(crate) fn worker(settings: &Settings, store: Arc<dyn Store>, source: Source) -> Result<Arc<Engine>, Failed> {
+    let work = check(settings)?;
+    let handler = handler(work, settings.handler.time_limit)?;
+    engine(settings, store, handler, source, Arc::new(Logger::new(&settings.log)))
+}
+
+/// An engine that adds, cancels and puts back, but works nothing.
+pub(crate) fn desk(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<Engine>, Failed> {
+    engine(settings, store, Arc::new(Nothing), Source::Local, Arc::new(Silent))
+}
+
+fn engine(
+    settings: &Settings,
+    store: Arc<dyn Store>,
+    handler: Arc<dyn Handler>,
+    source: Source,
+    observer: Arc<dyn Observer>,
+) -> Result<Arc<Engine>, Failed> {
+    let entropy: Arc<dyn Entropy> = match settings.worker.seed {
+        Some(seed) => Arc::new(SeededEntropy::new(seed)),
+        None => Arc::new(SystemEntropy),
+    };
+    let origin = Origin::new(source, settings.worker.name.clone().unwrap_or_else(process_name));
+    let policy = policy(settings);
+    Ok(Arc::new(Engine::new(Parts { store, handler, clock: Arc::new(TokioClock), entropy, observer, origin, policy })?))
+}
+
+fn policy(settings: &Settings) -> Policy {
+    let worker = &settings.worker;
+    Policy {
+        concurrency: worker.concurrency,
+        lease: worker.lease,
+        time_limit: settings.handler.time_limit,
+        max_attempts: worker.max_attempts,
+        backoff: Backoff { base: worker.backoff_base, cap: worker.backoff_cap },
+        drain: worker.drain,
+        adopt_after: worker.adopt_after,
+        ..Policy::default()
+    }
+}
+
+fn handler(work: &Work, time_limit: std::time::Duration) -> Result<Arc<dyn Handler>, Failed> {
+    let usage = |error: &dyn std::error::Error| Failed::Usage(format!("failed to prepare the handler: {error}"));
+    Ok(match work {
+        Work::Simulate(simulate) => {
+            let simulation = Simulation {
+                duration: simulate.duration,
+                spread: 0.5,
+                retry_fraction: simulate.failures,
+                permanent_fraction: simulate.permanent,
+                panic_fraction: simulate.panics,
+                seed: simulate.seed,
+            };
+            Arc::new(Simulate::new(simulation).map_err(|error| usage(&error))?)
+        }
+        Work::Command(argv) => {
+            Arc::new(Spawned::new(Command::new(argv.clone(), time_limit).map_err(|error| usage(&error))?))
+        }
+        Work::Http { url, headers_file } => {
+            let headers = headers_file.as_deref().map(headers).transpose()?.unwrap_or_default();
+            Arc::new(Spawned::new(Http::new(url.as_str(), headers, time_limit).map_err(|error| usage(&error))?))
+        }
+    })
+}
+
+/// One `Name: value` a line; empty lines do not count. The values may be secrets: no message repeats them.
+fn headers(path: &Path) -> Result<Vec<(String, String)>, Failed> {
+    let text = fs::read_to_string(path).with_context(|| format!("failed to read the headers in {}", path.display()))?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(at, line)| match line.split_once(':') {
+            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
+            None => Err(Failed::Usage(format!("{}:{}: expected «Name: value»", path.display(), at + 1))),
+        })
+        .collect()
+}
+
+/// Host and process number.
+pub(crate) fn process_name() -> String {
+    let host = rustix::system::uname();
+    format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+}
+
+/// The person at the keyboard, as far as the system knows.
+pub(crate) fn user_name() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)? == uid).then(|| name.to_owned())
+    });
+    named.unwrap_or_else(|| format!("uid {uid}"))
+}
+
+struct Nothing;
+
+#[async_trait]
+impl Handler for Nothing {
+    async fn handle(&self, _: &Task, _: &AttemptInfo) -> Result<(), Failure> {
+        Err(Failure::retry("this program works no tasks"))
+    }
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn notice(&self, _: &taskwatch_core::ports::Notice<'_>) {}
+}

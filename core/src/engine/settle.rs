@@ -1,0 +1,134 @@
+//! Writes how attempts ended, each under its own lease.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use super::run::{Ended, Finished};
+use crate::delivery::{Answer, Why};
+use crate::metric::Metric;
+use crate::ports::{Change, FailureKind, Select, StoreError};
+use crate::policy::LONGEST_LEASE;
+use crate::task::{LeaseToken, Status, TaskId, TaskRow, TaskState};
+use crate::time::Timestamp;
+use crate::transition::{Event, Then};
+
+/// The event that an end amounts to, drawn before the transaction so that it can be repeated.
+#[derive(Clone)]
+struct Wanted {
+    token: LeaseToken,
+    event: Event,
+    reason: Option<String>,
+    at: Timestamp,
+    trace: Option<String>,
+}
+
+impl Engine {
+    fn wanted(&self, finished: &Finished) -> Wanted {
+        let (token, at) = (finished.attempt.token, finished.at);
+        let (event, reason) = match &finished.ended {
+            Ended::Completed => (Event::Completed { token, now: at }, None),
+            Ended::CutOff => (Event::Released { token, due: at }, Some("shutting down".to_owned())),
+            Ended::Panicked(reason) => self.failed(finished, FailureKind::Retry { after: None }, reason),
+            Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
+        };
+        Wanted { token, event, reason, at, trace: finished.attempt.trace.clone() }
+    }
+
+    fn failed(&self, finished: &Finished, kind: FailureKind, reason: &str) -> (Event, Option<String>) {
+        let attempt = &finished.attempt;
+        let then = match kind {
+            FailureKind::Permanent => Then::GiveUp { now: finished.at },
+            FailureKind::Retry { .. } if attempt.number >= attempt.max => Then::GiveUp { now: finished.at },
+            FailureKind::Retry { after: Some(after) } => Then::Retry { due: finished.at + after.min(LONGEST_LEASE) },
+            FailureKind::Retry { after: None } => {
+                let delay = self.parts.policy.backoff.delay(attempt.number, &*self.parts.entropy);
+                Then::Retry { due: finished.at + delay }
+            }
+        };
+        (Event::Failed { token: attempt.token, then }, Some(reason.to_owned()))
+    }
+
+    fn conclude(&self, row: &TaskRow, wanted: &Wanted) -> Option<Change> {
+        let mut draft = self.meet(row, wanted.at, wanted.trace.as_deref()).ok()?;
+        // A stale lease writes nothing of its own, but what another program did to the row is still noted.
+        let _stale = draft.apply(wanted.event, wanted.reason.as_deref());
+        draft.finish()
+    }
+
+    /// Writes the ends of attempts in one transaction and says what to answer for each.
+    ///
+    /// # Errors
+    /// The attempts come back with the [`StoreError`]: nothing was written, or nobody knows.
+    pub(super) async fn settle(
+        &self,
+        finished: Vec<Finished>,
+    ) -> Result<Vec<(Finished, Answer, Why)>, (Vec<Finished>, StoreError)> {
+        let wanted: BTreeMap<TaskId, Wanted> =
+            finished.iter().map(|one| (one.attempt.task.id, self.wanted(one))).collect();
+        let select = Select::Ids(wanted.keys().copied().collect());
+        let decide = |row: &TaskRow| self.conclude(row, wanted.get(&row.id)?);
+        let seen = match self.transact(&select, &decide).await {
+            Ok(seen) => seen,
+            Err(error) => return Err((finished, error)),
+        };
+        let mut rows: BTreeMap<TaskId, (TaskRow, Option<Change>)> =
+            seen.into_iter().map(|(seen, change)| (seen.row.id, (seen.row, change))).collect();
+        Ok(finished
+            .into_iter()
+            .map(|one| {
+                let found = rows.remove(&one.attempt.task.id);
+                let want = wanted.get(&one.attempt.task.id);
+                let (answer, why) = match (found, want) {
+                    (Some((row, change)), Some(want)) => self.outcome(&one, &row, change.as_ref(), want),
+                    // The row was deleted under the attempt.
+                    _ => (Answer::Acknowledge, Why::NoSuchTask),
+                };
+                (one, answer, why)
+            })
+            .collect())
+    }
+
+    fn outcome(&self, one: &Finished, row: &TaskRow, change: Option<&Change>, want: &Wanted) -> (Answer, Why) {
+        if let Some(change) = change {
+            self.tell(&change.entries);
+        }
+        let written = change.and_then(|change| change.entries.last()).is_some_and(|last| last.event == want.event.kind());
+        // Written by an earlier transaction whose answer was lost: only the holder's own settlement leaves its token.
+        let before = row.recorded != Some(Status::InProgress) && row.lease == Some(want.token) && !row.is_overwritten();
+        if !written && !before {
+            self.count(Metric::StaleLeases, one.at);
+            let state = change.map(|change| change.state).or_else(|| row.state());
+            return (self.after_stale(state, one.at), Why::StaleLease);
+        }
+        self.measure(one, row);
+        let reason = || want.reason.clone().unwrap_or_default();
+        match want.event {
+            Event::Failed { then: Then::Retry { due }, .. } => {
+                (Answer::RetryAfter(due.since(one.at)), Why::WillRetry(reason()))
+            }
+            Event::Failed { then: Then::GiveUp { .. }, .. } => (Answer::DeadLetter, Why::Dead(reason())),
+            Event::Released { .. } => (Answer::RetryAfter(std::time::Duration::ZERO), Why::Released(reason())),
+            _ => (Answer::Acknowledge, Why::Completed),
+        }
+    }
+
+    fn measure(&self, one: &Finished, row: &TaskRow) {
+        match &one.ended {
+            Ended::CutOff => return,
+            Ended::Panicked(_) => self.count(Metric::HandlerPanics, one.at),
+            Ended::Completed => self.took(Metric::TaskLatency, row.created, one.at),
+            Ended::Failed(_) => {}
+        }
+        self.took(Metric::TaskDuration, one.attempt.started, one.at);
+    }
+
+    /// What to answer for a delivery whose attempt counts for nothing: whatever the row now asks for.
+    fn after_stale(&self, state: Option<TaskState>, now: Timestamp) -> Answer {
+        match state {
+            Some(TaskState { status: Status::Completed | Status::Cancelled, .. }) => Answer::Acknowledge,
+            Some(TaskState { status: Status::Failed, .. }) => Answer::DeadLetter,
+            Some(TaskState { due, .. }) => Answer::RetryAfter(due.since(now)),
+            None => Answer::RetryAfter(self.parts.policy.retry_delay),
+        }
+    }
+}

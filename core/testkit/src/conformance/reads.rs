@@ -1,0 +1,52 @@
+//! Reading rows and ledger.
+
+use taskwatch_core::ports::Filter;
+use taskwatch_core::task::{NewTask, Status, TaskId};
+
+use super::Bench;
+use super::moves::{at, claim, complete};
+
+pub(super) async fn records_come_in_pages_by_id(bench: Bench<'_>) {
+    let tasks = bench.add(7).await;
+    bench.write(&tasks, &claim(at(0), 1)).await;
+    let mut read: Vec<TaskId> = Vec::new();
+    for size in [3, 3, 1, 0] {
+        let page = bench.records.records(read.last().copied(), 3).await.expect("the records can be read");
+        assert_eq!(page.len(), size, "no more than the limit, and nothing left out");
+        for record in &page {
+            assert_eq!(record.entries.len(), 2, "a record has its whole ledger");
+            assert_eq!(record.row.as_ref().map(|row| row.id), Some(record.task), "a record has its row");
+            assert_eq!(
+                bench.records.record(record.task).await.expect("the record can be read").as_ref(),
+                Some(record),
+                "a task reads the same by itself"
+            );
+        }
+        read.extend(page.iter().map(|record| record.task));
+    }
+    assert_eq!(read, tasks, "pages run by id");
+}
+
+pub(super) async fn lists_come_newest_first_and_filtered(bench: Bench<'_>) {
+    let titles = ["wash 100%", "dry 100_", "wash 'em", "iron", "wash \\"];
+    let tasks = bench.insert(&titles.map(NewTask::titled)).await;
+    let [one, two, three, four, five] = tasks[..] else { panic!("five tasks were inserted: {tasks:?}") };
+    bench.write(&[one, two], &claim(at(0), 1)).await;
+    bench.write(&[two], &complete(at(1))).await;
+    let list = async |filter: Filter| -> Vec<TaskId> {
+        let rows = bench.records.list(&filter).await.expect("the rows can be listed");
+        rows.iter().map(|row| row.id).collect()
+    };
+    let all = || Filter { limit: 100, ..Filter::default() };
+    assert_eq!(list(all()).await, [five, four, three, two, one], "newest first");
+    assert_eq!(list(Filter { limit: 2, ..all() }).await, [five, four], "no more than the limit");
+    assert_eq!(list(Filter { limit: 2, before: Some(four), ..all() }).await, [three, two], "the next page");
+    let statuses = vec![Status::InProgress, Status::Completed];
+    assert_eq!(list(Filter { statuses, ..all() }).await, [two, one], "by status");
+    for (text, found) in [("wash", vec![five, three, one]), ("%", vec![one]), ("_", vec![two]), ("\\", vec![five])] {
+        let title = Some(text.to_owned());
+        assert_eq!(list(Filter { title, ..all() }).await, found, "titles that hold {text:?}, letter by letter");
+    }
+    let both = Filter { statuses: vec![Status::Pending], title: Some("'".to_owned()), ..all() };
+    assert_eq!(list(both).await, [three], "all conditions together");
+}
