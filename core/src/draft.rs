@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::transition::{Event, IllegalTransition, transition};
 
 /// The longest reason that is kept, in characters.
-pub const REASON_LIMIT: usize = 1000;
+pub(crate) const REASON_LIMIT: usize = 1000;
 
 /// Who decides, and when.
 #[derive(Debug, Clone, Copy)]

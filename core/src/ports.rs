@@ -73,7 +73,7 @@ pub struct Seen {
 }
 
 /// A live lease, for renewal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Lease {
     /// On what.
     pub task: TaskId,

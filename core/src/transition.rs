@@ -232,7 +232,9 @@ pub enum IllegalTransition {
 /// # Errors
 /// [`IllegalTransition`], which says why the event cannot happen; the task stays as it is.
 pub fn transition(state: Option<&TaskState>, event: &Event) -> Result<TaskState, IllegalTransition> {
-    use IllegalTransition::{AlreadyExists, LeaseLive, NoSuchTask, NotDue, NothingOverwritten, StaleLease, WrongStatus};
+    use IllegalTransition::{
+        AlreadyExists, LeaseLive, NoSuchTask, NotDue, NothingOverwritten, StaleLease, WrongStatus,
+    };
     let kind = event.kind();
     let Some(&state) = state else {
         return match *event {
@@ -280,7 +282,9 @@ pub fn transition(state: Option<&TaskState>, event: &Event) -> Result<TaskState,
             _ => wrong,
         },
         Event::Cancelled { now } => match state.status {
-            Status::Pending | Status::InProgress => Ok(TaskState { status: Status::Cancelled, due: now, lease: None, ..state }),
+            Status::Pending | Status::InProgress => {
+                Ok(TaskState { status: Status::Cancelled, due: now, lease: None, ..state })
+            }
             _ => wrong,
         },
         Event::Replayed { due } => match state.status {

@@ -133,7 +133,11 @@ impl Engine {
                     let (wanted, verdict) = self.judge(&seen.row, terms, trace_of(&seen.row));
                     if wanted.is_some() && !seen.written {
                         // Somebody came first; what became of it, the next delivery will find.
-                        claims.answered.extend(self.send_back(deliveries, self.parts.policy.retry_delay, &Why::InProgress));
+                        claims.answered.extend(self.send_back(
+                            deliveries,
+                            self.parts.policy.retry_delay,
+                            &Why::InProgress,
+                        ));
                         continue;
                     }
                     self.take(&mut claims, &seen.row, change.as_ref(), verdict, terms, deliveries);
@@ -181,9 +185,11 @@ impl Engine {
             Verdict::Failed(reason) => (Answer::DeadLetter, Why::AlreadyFailed(reason)),
             Verdict::UnknownStatus(status) => (Answer::DeadLetter, Why::UnknownStatus(status)),
         };
-        claims
-            .answered
-            .extend(deliveries.into_iter().map(|delivery| Answered { delivery, answer: answer.clone(), why: why.clone() }));
+        claims.answered.extend(deliveries.into_iter().map(|delivery| Answered {
+            delivery,
+            answer: answer.clone(),
+            why: why.clone(),
+        }));
     }
 
     fn attempt(&self, row: &TaskRow, change: Option<&Change>, terms: Terms, trace: Option<String>) -> Attempt {

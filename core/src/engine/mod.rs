@@ -18,7 +18,7 @@ use crate::draft::{Draft, Stamp};
 use crate::ledger::{LedgerEntry, Origin};
 use crate::metric::{Metric, MetricEvent, counts};
 use crate::policy::{Policy, PolicyError};
-use crate::ports::{Change, Clock, Entropy, Handler, Notice, Observer, Seen, Select, Store, StoreError};
+use crate::ports::{Change, Clock, Entropy, Handler, Lease, Notice, Observer, Seen, Select, Store, StoreError};
 use crate::stop::Stop;
 use crate::task::{LeaseToken, Task, TaskRow};
 use crate::time::Timestamp;
@@ -42,6 +42,12 @@ pub struct Attempt {
     pub lease_until: Timestamp,
     /// The trace id of the delivery.
     pub trace: Option<String>,
+}
+
+impl Attempt {
+    const fn lease(&self) -> Lease {
+        Lease { task: self.task.id, token: self.token }
+    }
 }
 
 /// What an [`Engine`] is made of.

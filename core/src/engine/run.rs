@@ -3,11 +3,10 @@
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
 
-use futures_util::future::{Either, FutureExt, select};
+use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, select};
 
 use super::{Attempt, Engine};
 use crate::ports::{AttemptInfo, Failure};
-use crate::stop::Stop;
 use crate::time::Timestamp;
 
 /// How an attempt ended.
@@ -16,8 +15,19 @@ pub(super) enum Ended {
     Completed,
     Failed(Failure),
     Panicked(String),
-    /// Cut off before it was done, by the engine.
-    CutOff,
+    /// By the engine, before it was done.
+    CutOff(Cut),
+}
+
+/// Why the engine did not let an attempt end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// It was claimed, but a stop came before it was started.
+    Untried,
+    /// It was still running when the time for draining was over.
+    Shutdown,
+    /// The lease was lost, or could not be renewed in time.
+    LeaseOver,
 }
 
 /// An attempt with its end.
@@ -28,8 +38,8 @@ pub(super) struct Finished {
 }
 
 impl Engine {
-    /// Works the attempt until the handler is done, the time limit passes, or `cut_off` is set.
-    pub(super) async fn run(&self, attempt: Attempt, cut_off: Stop) -> Finished {
+    /// Works the attempt until the handler is done or the time limit passes; `None` when it was aborted.
+    pub(super) async fn run(&self, attempt: &Attempt, abort: AbortRegistration) -> Option<Ended> {
         let limit = self.parts.policy.time_limit;
         let info = AttemptInfo {
             number: attempt.number,
@@ -39,20 +49,14 @@ impl Engine {
             trace: attempt.trace.clone(),
         };
         let left = info.deadline.since(self.parts.clock.now());
-        let ended = {
-            let work = AssertUnwindSafe(self.parts.handler.handle(&attempt.task, &info)).catch_unwind();
-            let alarm = select(self.parts.clock.sleep(left), Box::pin(cut_off.wait()));
-            match select(work, alarm).await {
-                Either::Left((Ok(Ok(())), _)) => Ended::Completed,
-                Either::Left((Ok(Err(failure)), _)) => Ended::Failed(failure),
-                Either::Left((Err(panic), _)) => Ended::Panicked(message(&*panic)),
-                Either::Right((Either::Left(_), _)) => {
-                    Ended::Failed(Failure::retry(format!("timed out after {limit:?}")))
-                }
-                Either::Right((Either::Right(_), _)) => Ended::CutOff,
-            }
-        };
-        Finished { attempt, ended, at: self.parts.clock.now() }
+        let work = AssertUnwindSafe(self.parts.handler.handle(&attempt.task, &info)).catch_unwind();
+        match select(Abortable::new(work, abort), self.parts.clock.sleep(left)).await {
+            Either::Left((Ok(Ok(Ok(()))), _)) => Some(Ended::Completed),
+            Either::Left((Ok(Ok(Err(failure))), _)) => Some(Ended::Failed(failure)),
+            Either::Left((Ok(Err(panic)), _)) => Some(Ended::Panicked(message(&*panic))),
+            Either::Left((Err(_), _)) => None,
+            Either::Right(_) => Some(Ended::Failed(Failure::retry(format!("timed out after {limit:?}")))),
+        }
     }
 }
 

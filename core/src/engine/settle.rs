@@ -3,23 +3,37 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use super::run::{Ended, Finished};
+use super::run::{Cut, Ended, Finished};
 use crate::delivery::{Answer, Why};
 use crate::metric::Metric;
-use crate::ports::{Change, FailureKind, Select, StoreError};
 use crate::policy::LONGEST_LEASE;
-use crate::task::{LeaseToken, Status, TaskId, TaskRow, TaskState};
+use crate::ports::{Change, FailureKind, Select, StoreError};
+use crate::task::{LeaseToken, OnAbandon, Status, TaskId, TaskRow, TaskState};
 use crate::time::Timestamp;
 use crate::transition::{Event, Then};
 
 /// The event that an end amounts to, drawn before the transaction so that it can be repeated.
-#[derive(Clone)]
 struct Wanted {
     token: LeaseToken,
     event: Event,
     reason: Option<String>,
+    /// The handler was cut off in the middle of its work.
+    half_done: bool,
     at: Timestamp,
     trace: Option<String>,
+}
+
+/// What to answer for each attempt; or the attempts come back with the reason why nothing was written, or nobody knows.
+pub(super) type Settlement = Result<Vec<(Finished, Answer, Why)>, (Vec<Finished>, StoreError)>;
+
+impl Wanted {
+    /// Work that must not run twice does not run again after it was cut off in the middle.
+    fn event_on(&self, row: &TaskRow) -> Event {
+        if self.half_done && row.on_abandon == OnAbandon::Fail {
+            return Event::Failed { token: self.token, then: Then::GiveUp { now: self.at } };
+        }
+        self.event
+    }
 }
 
 impl Engine {
@@ -27,11 +41,17 @@ impl Engine {
         let (token, at) = (finished.attempt.token, finished.at);
         let (event, reason) = match &finished.ended {
             Ended::Completed => (Event::Completed { token, now: at }, None),
-            Ended::CutOff => (Event::Released { token, due: at }, Some("shutting down".to_owned())),
+            Ended::CutOff(Cut::Untried | Cut::Shutdown) => {
+                (Event::Released { token, due: at }, Some("shutting down".to_owned()))
+            }
+            Ended::CutOff(Cut::LeaseOver) => {
+                self.failed(finished, FailureKind::Retry { after: None }, "the lease could not be renewed")
+            }
             Ended::Panicked(reason) => self.failed(finished, FailureKind::Retry { after: None }, reason),
             Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
         };
-        Wanted { token, event, reason, at, trace: finished.attempt.trace.clone() }
+        let half_done = matches!(finished.ended, Ended::CutOff(Cut::Shutdown | Cut::LeaseOver));
+        Wanted { token, event, reason, half_done, at, trace: finished.attempt.trace.clone() }
     }
 
     fn failed(&self, finished: &Finished, kind: FailureKind, reason: &str) -> (Event, Option<String>) {
@@ -51,18 +71,12 @@ impl Engine {
     fn conclude(&self, row: &TaskRow, wanted: &Wanted) -> Option<Change> {
         let mut draft = self.meet(row, wanted.at, wanted.trace.as_deref()).ok()?;
         // A stale lease writes nothing of its own, but what another program did to the row is still noted.
-        let _stale = draft.apply(wanted.event, wanted.reason.as_deref());
+        let _stale = draft.apply(wanted.event_on(row), wanted.reason.as_deref());
         draft.finish()
     }
 
-    /// Writes the ends of attempts in one transaction and says what to answer for each.
-    ///
-    /// # Errors
-    /// The attempts come back with the [`StoreError`]: nothing was written, or nobody knows.
-    pub(super) async fn settle(
-        &self,
-        finished: Vec<Finished>,
-    ) -> Result<Vec<(Finished, Answer, Why)>, (Vec<Finished>, StoreError)> {
+    /// Writes the ends of attempts in one transaction.
+    pub(super) async fn settle(&self, finished: Vec<Finished>) -> Settlement {
         let wanted: BTreeMap<TaskId, Wanted> =
             finished.iter().map(|one| (one.attempt.task.id, self.wanted(one))).collect();
         let select = Select::Ids(wanted.keys().copied().collect());
@@ -92,7 +106,8 @@ impl Engine {
         if let Some(change) = change {
             self.tell(&change.entries);
         }
-        let written = change.and_then(|change| change.entries.last()).is_some_and(|last| last.event == want.event.kind());
+        let event = want.event_on(row);
+        let written = change.and_then(|change| change.entries.last()).is_some_and(|last| last.event == event.kind());
         // Written by an earlier transaction whose answer was lost: only the holder's own settlement leaves its token.
         let before = row.recorded != Some(Status::InProgress) && row.lease == Some(want.token) && !row.is_overwritten();
         if !written && !before {
@@ -102,7 +117,7 @@ impl Engine {
         }
         self.measure(one, row);
         let reason = || want.reason.clone().unwrap_or_default();
-        match want.event {
+        match event {
             Event::Failed { then: Then::Retry { due }, .. } => {
                 (Answer::RetryAfter(due.since(one.at)), Why::WillRetry(reason()))
             }
@@ -114,7 +129,7 @@ impl Engine {
 
     fn measure(&self, one: &Finished, row: &TaskRow) {
         match &one.ended {
-            Ended::CutOff => return,
+            Ended::CutOff(_) => return,
             Ended::Panicked(_) => self.count(Metric::HandlerPanics, one.at),
             Ended::Completed => self.took(Metric::TaskLatency, row.created, one.at),
             Ended::Failed(_) => {}

@@ -1,0 +1,130 @@
+//! Receives deliveries, claims their tasks and starts their handlers.
+
+use futures_util::FutureExt;
+use futures_util::future::AbortHandle;
+
+use super::super::claim::{Claimed, Claims, given_back};
+use super::super::run::{Cut, Ended, Finished};
+use super::{Alarm, Drive, Ending, Event, Held, Intake};
+use crate::delivery::{Delivery, Subject};
+use crate::ports::{Notice, SourceError};
+
+impl Drive<'_> {
+    pub(super) fn receive(&mut self) {
+        let policy = &self.engine.parts.policy;
+        let free = policy.concurrency - self.running.min(policy.concurrency);
+        // Results that cannot be written must not pile up.
+        let choked = self.finished.len() > policy.concurrency || self.settle_pause.on;
+        if free == 0 || choked || self.intake_pause.on || self.ending != Ending::No {
+            return;
+        }
+        match self.intake {
+            Intake::Idle if free * 4 < policy.concurrency => self.gather(),
+            Intake::Idle | Intake::Gathered => {
+                self.intake = Intake::Receiving;
+                self.start(self.source.receive(free).map(Event::Received));
+            }
+            Intake::Gathering | Intake::Receiving | Intake::Claiming | Intake::Ended => {}
+        }
+    }
+
+    fn gather(&mut self) {
+        self.intake = Intake::Gathering;
+        self.ring(self.engine.parts.policy.linger, Alarm::Gathered);
+    }
+
+    pub(super) fn received(&mut self, received: Result<Option<Vec<Delivery>>, SourceError>) {
+        self.intake = Intake::Idle;
+        match received {
+            Ok(None) => self.intake = Intake::Ended,
+            Ok(Some(deliveries)) => {
+                self.source_spoke(None);
+                if self.ending != Ending::No {
+                    self.send_back(deliveries);
+                } else if deliveries.is_empty() {
+                    // A source ought to have waited by itself; one that has not does not turn this into a tight circle.
+                    self.gather();
+                } else {
+                    self.intake = Intake::Claiming;
+                    self.start(self.engine.claim(deliveries).map(Event::Claimed));
+                }
+            }
+            Err(error) => {
+                self.source_spoke(Some(error));
+                self.pause_intake();
+            }
+        }
+    }
+
+    /// What came too late: unclaimed deliveries go back as they are, claimed ones are released.
+    fn send_back(&mut self, deliveries: Vec<Delivery>) {
+        for delivery in deliveries {
+            match &delivery.subject {
+                Subject::Claimed(attempt) => {
+                    let attempt = attempt.clone();
+                    self.give_up_untried(Claimed { attempt, deliveries: vec![delivery] });
+                }
+                Subject::Announced(_) | Subject::Unreadable(_) => self.answers.push(given_back(delivery)),
+            }
+        }
+    }
+
+    fn give_up_untried(&mut self, claimed: Claimed) {
+        let Claimed { attempt, deliveries } = claimed;
+        let held = Held { deliveries, lease_until: attempt.lease_until, abort: None, cut: None };
+        self.held.insert(attempt.lease(), held);
+        self.finished.push(Finished { attempt, ended: Ended::CutOff(Cut::Untried), at: self.now() });
+    }
+
+    pub(super) fn claimed(&mut self, claims: Claims) {
+        self.intake = Intake::Idle;
+        if claims.failed {
+            self.pause_intake();
+        } else {
+            self.intake_pause.failures = 0;
+        }
+        self.answers.extend(claims.answered);
+        for claimed in claims.claimed {
+            if self.ending == Ending::No {
+                self.begin(claimed);
+            } else {
+                self.give_up_untried(claimed);
+            }
+        }
+    }
+
+    fn begin(&mut self, claimed: Claimed) {
+        let Claimed { attempt, deliveries } = claimed;
+        let (abort, registration) = AbortHandle::new_pair();
+        let held = Held { deliveries, lease_until: attempt.lease_until, abort: Some(abort), cut: None };
+        self.held.insert(attempt.lease(), held);
+        self.running += 1;
+        let engine = self.engine;
+        self.start(async move {
+            let ended = engine.run(&attempt, registration).await;
+            let at = engine.parts.clock.now();
+            Event::Ran { attempt, ended, at }
+        });
+    }
+
+    fn pause_intake(&mut self) {
+        let delay = self.intake_pause.begin(self.engine);
+        self.ring(delay, Alarm::IntakePauseOver);
+    }
+
+    pub(super) fn source_spoke(&mut self, error: Option<SourceError>) {
+        let observer = &self.engine.parts.observer;
+        match error {
+            Some(error) if !self.source_down => {
+                self.source_down = true;
+                observer.notice(&Notice::Trouble(&error.to_string()));
+            }
+            None if self.source_down => {
+                self.source_down = false;
+                self.intake_pause.failures = 0;
+                observer.notice(&Notice::Recovered("the event source answers again"));
+            }
+            _ => {}
+        }
+    }
+}

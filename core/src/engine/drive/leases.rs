@@ -1,0 +1,79 @@
+//! Keeps the leases of what is held, and cuts off what has lost its own.
+
+use std::time::Duration;
+
+use super::super::run::Cut;
+use super::{Alarm, Drive, Event, Held};
+use crate::ports::{Lease, StoreError};
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+impl Drive<'_> {
+    /// Cuts off what ran past its lease, renews the rest at a third of it.
+    pub(super) fn look_at_leases(&mut self) {
+        let now = self.now();
+        self.cut_off(Cut::LeaseOver, |_, held| held.lease_until <= now);
+        let every = self.engine.parts.policy.lease / 3;
+        if now.since(self.extended) >= every && !self.extending {
+            let leases: Vec<Lease> =
+                self.held.iter().filter(|(_, held)| held.cut.is_none()).map(|(lease, _)| *lease).collect();
+            if leases.is_empty() {
+                self.extended = now;
+            } else {
+                self.extend(leases, now);
+            }
+        }
+        self.look_at_leases_later();
+    }
+
+    pub(super) fn look_at_leases_later(&self) {
+        let now = self.now();
+        let often = self.engine.parts.policy.lease / 12;
+        let running = self.held.values().filter(|held| held.abort.is_some() && held.cut.is_none());
+        let first_end = running.map(|held| held.lease_until.since(now)).min().unwrap_or(often);
+        self.ring(often.min(first_end).max(Duration::from_millis(1)), Alarm::LookAtLeases);
+    }
+
+    fn extend(&mut self, asked: Vec<Lease>, now: Timestamp) {
+        self.extending = true;
+        let engine = self.engine;
+        let until = now + engine.parts.policy.lease;
+        self.start(async move {
+            let lost = engine.parts.store.extend(&asked, until).await;
+            Event::Extended { until, asked, lost }
+        });
+    }
+
+    pub(super) fn extended(&mut self, until: Timestamp, asked: &[Lease], lost: Result<Vec<TaskId>, StoreError>) {
+        self.extending = false;
+        match lost {
+            Ok(lost) => {
+                self.engine.recovered();
+                self.extended = self.now();
+                for lease in asked {
+                    if let Some(held) = self.held.get_mut(lease)
+                        && !lost.contains(&lease.task)
+                    {
+                        held.lease_until = until;
+                    }
+                }
+                // Taken over, called off, or settled in this moment: then its handler is done anyway.
+                self.cut_off(Cut::LeaseOver, |lease, _| asked.contains(lease) && lost.contains(&lease.task));
+            }
+            // Asked again the next time the leases are looked at.
+            Err(error) => self.engine.trouble(&error.to_string()),
+        }
+    }
+
+    pub(super) fn cut_off(&mut self, cut: Cut, which: impl Fn(&Lease, &Held) -> bool) {
+        for (lease, held) in &mut self.held {
+            if held.cut.is_none()
+                && which(lease, held)
+                && let Some(abort) = &held.abort
+            {
+                abort.abort();
+                held.cut = Some(cut);
+            }
+        }
+    }
+}

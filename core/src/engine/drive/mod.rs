@@ -1,0 +1,249 @@
+//! The loop that keeps a source's deliveries, their handlers, their leases and their answers moving.
+//!
+//! Everything that takes time is a future in one set; the loop takes what is ready, starts what has become possible, and
+//! waits. Nothing here is shared between threads, and nothing is polled for.
+
+mod intake;
+mod leases;
+mod settlement;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::{AbortHandle, BoxFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use super::claim::Claims;
+use super::run::{Cut, Ended, Finished};
+use super::settle::Settlement;
+use super::{Attempt, Engine};
+use crate::delivery::{Answered, Delivery};
+use crate::policy::Backoff;
+use crate::ports::{EventSource, Lease, SourceError, StoreError};
+use crate::stop::Stop;
+use crate::task::TaskId;
+use crate::time::Timestamp;
+
+/// Between attempts to reach a database or a source that does not answer.
+const PAUSES: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(5) };
+
+impl Engine {
+    /// Works a source's deliveries until it has no more, or until `stop` is set and what was begun is done with.
+    ///
+    /// Once `stop` is set nothing new is started; what still runs after [`crate::policy::Policy::drain`] is given back.
+    /// A store or source that fails is asked again after a growing pause, and observers are told.
+    pub async fn drive(&self, source: &dyn EventSource, stop: &Stop) {
+        let drive = Drive {
+            engine: self,
+            source,
+            going_on: FuturesUnordered::new(),
+            held: BTreeMap::new(),
+            running: 0,
+            finished: Vec::new(),
+            answers: Vec::new(),
+            intake: Intake::Idle,
+            intake_pause: Pause::default(),
+            source_down: false,
+            settling: false,
+            settle_pause: Pause::default(),
+            linger: Linger::No,
+            answering: 0,
+            extending: false,
+            extended: self.parts.clock.now(),
+            ending: Ending::No,
+        };
+        drive.run(stop).await;
+    }
+}
+
+/// Something that was going on is over.
+enum Event {
+    Received(Result<Option<Vec<Delivery>>, SourceError>),
+    Claimed(Claims),
+    Ran { attempt: Attempt, ended: Option<Ended>, at: Timestamp },
+    Settled(Settlement),
+    Answered(Result<(), SourceError>),
+    Extended { until: Timestamp, asked: Vec<Lease>, lost: Result<Vec<TaskId>, StoreError> },
+    Rang(Alarm),
+}
+
+/// What a wait was for.
+enum Alarm {
+    Gathered,
+    Lingered,
+    LookAtLeases,
+    IntakePauseOver,
+    SettlePauseOver,
+    Stop,
+    DrainOver,
+}
+
+/// An attempt from its claim until it is settled.
+struct Held {
+    deliveries: Vec<Delivery>,
+    lease_until: Timestamp,
+    /// While its handler runs.
+    abort: Option<AbortHandle>,
+    cut: Option<Cut>,
+}
+
+/// Where the next deliveries are. There is one intake at a time: it asks for as many as there are free places.
+#[derive(PartialEq)]
+enum Intake {
+    Idle,
+    /// Waits a moment for more free places, or for more deliveries.
+    Gathering,
+    /// Enough are, or it has waited.
+    Gathered,
+    Receiving,
+    Claiming,
+    Ended,
+}
+
+#[derive(PartialEq)]
+enum Linger {
+    No,
+    Waiting,
+    Over,
+}
+
+#[derive(PartialEq)]
+enum Ending {
+    No,
+    /// The stop is set.
+    Draining,
+    /// And the time for draining has passed.
+    Drained,
+}
+
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    on: bool,
+}
+
+struct Drive<'a> {
+    engine: &'a Engine,
+    source: &'a dyn EventSource,
+    going_on: FuturesUnordered<BoxFuture<'a, Event>>,
+    held: BTreeMap<Lease, Held>,
+    /// How many of those have a handler at work.
+    running: usize,
+    finished: Vec<Finished>,
+    answers: Vec<Answered>,
+    intake: Intake,
+    intake_pause: Pause,
+    source_down: bool,
+    settling: bool,
+    settle_pause: Pause,
+    linger: Linger,
+    answering: usize,
+    extending: bool,
+    extended: Timestamp,
+    ending: Ending,
+}
+
+impl<'a> Drive<'a> {
+    async fn run(mut self, stop: &'a Stop) {
+        self.start(stop.wait().map(|()| Event::Rang(Alarm::Stop)));
+        self.look_at_leases_later();
+        // At once, so that a stop that is set already starts nothing.
+        if stop.is_set() {
+            self.stop();
+        }
+        loop {
+            self.go_on();
+            if self.is_done() {
+                return;
+            }
+            let Some(event) = self.going_on.next().await else { return };
+            self.take(event);
+            // All that is ready goes into one decision: attempts that end together are settled together.
+            while let Some(Some(event)) = self.going_on.next().now_or_never() {
+                self.take(event);
+            }
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let no_more = match self.intake {
+            Intake::Ended => true,
+            Intake::Receiving => self.ending == Ending::Drained,
+            Intake::Claiming => false,
+            Intake::Idle | Intake::Gathering | Intake::Gathered => self.ending != Ending::No,
+        };
+        no_more && self.held.is_empty() && self.answers.is_empty() && self.answering == 0
+    }
+
+    fn start(&self, future: impl Future<Output = Event> + Send + 'a) {
+        self.going_on.push(future.boxed());
+    }
+
+    fn ring(&self, after: Duration, alarm: Alarm) {
+        let clock = &*self.engine.parts.clock;
+        self.start(async move {
+            clock.sleep(after).await;
+            Event::Rang(alarm)
+        });
+    }
+
+    fn now(&self) -> Timestamp {
+        self.engine.parts.clock.now()
+    }
+
+    /// Starts whatever has become possible.
+    fn go_on(&mut self) {
+        self.receive();
+        self.settle();
+        self.answer();
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Received(received) => self.received(received),
+            Event::Claimed(claims) => self.claimed(claims),
+            Event::Ran { attempt, ended, at } => self.ran(attempt, ended, at),
+            Event::Settled(settled) => self.settled(settled),
+            Event::Answered(answered) => {
+                self.answering -= 1;
+                // Unanswered deliveries come again and find their tasks settled.
+                self.source_spoke(answered.err());
+            }
+            Event::Extended { until, asked, lost } => self.extended(until, &asked, lost),
+            Event::Rang(alarm) => self.rang(alarm),
+        }
+    }
+
+    fn rang(&mut self, alarm: Alarm) {
+        match alarm {
+            Alarm::Gathered if self.intake == Intake::Gathering => self.intake = Intake::Gathered,
+            Alarm::Gathered => {}
+            Alarm::Lingered => self.linger = Linger::Over,
+            Alarm::LookAtLeases => self.look_at_leases(),
+            Alarm::IntakePauseOver => self.intake_pause.on = false,
+            Alarm::SettlePauseOver => self.settle_pause.on = false,
+            Alarm::Stop => self.stop(),
+            Alarm::DrainOver => {
+                self.ending = Ending::Drained;
+                self.cut_off(Cut::Shutdown, |_, _| true);
+            }
+        }
+    }
+
+    fn stop(&mut self) {
+        if self.ending == Ending::No {
+            self.ending = Ending::Draining;
+            self.ring(self.engine.parts.policy.drain, Alarm::DrainOver);
+        }
+    }
+}
+
+impl Pause {
+    fn begin(&mut self, engine: &Engine) -> Duration {
+        self.on = true;
+        self.failures = self.failures.saturating_add(1);
+        // Never in a tight circle, however the dice fall.
+        PAUSES.base / 4 + PAUSES.delay(self.failures, &*engine.parts.entropy)
+    }
+}

@@ -1,0 +1,105 @@
+//! Writes results and answers deliveries.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt;
+
+use super::super::Attempt;
+use super::super::run::{Cut, Ended, Finished};
+use super::super::settle::Settlement;
+use super::{Alarm, Drive, Ending, Event, Intake, Linger};
+use crate::delivery::{Answer, Answered, Why};
+use crate::ports::Lease;
+use crate::time::Timestamp;
+
+impl Drive<'_> {
+    pub(super) fn ran(&mut self, attempt: Attempt, ended: Option<Ended>, at: Timestamp) {
+        self.running -= 1;
+        let held = self.held.get_mut(&attempt.lease());
+        let cut = held.and_then(|held| {
+            held.abort = None;
+            held.cut
+        });
+        let ended = ended.unwrap_or_else(|| Ended::CutOff(cut.unwrap_or(Cut::Shutdown)));
+        self.finished.push(Finished { attempt, ended, at });
+    }
+
+    pub(super) fn settle(&mut self) {
+        let policy = &self.engine.parts.policy;
+        if self.finished.is_empty() || self.settling || self.settle_pause.on {
+            return;
+        }
+        let enough = self.running == 0 || self.finished.len() >= policy.concurrency || self.linger == Linger::Over;
+        if !enough {
+            if self.linger == Linger::No {
+                self.linger = Linger::Waiting;
+                self.ring(policy.linger, Alarm::Lingered);
+            }
+            return;
+        }
+        // An alarm that has not rung yet will find fewer to wait for, which does no harm.
+        self.linger = Linger::No;
+        self.settling = true;
+        let now = distinct(&mut self.finished);
+        self.start(self.engine.settle(now).map(Event::Settled));
+    }
+
+    pub(super) fn settled(&mut self, settled: Settlement) {
+        self.settling = false;
+        match settled {
+            Ok(settled) => {
+                self.settle_pause.failures = 0;
+                for (finished, answer, why) in settled {
+                    self.let_go(finished.attempt.lease(), &answer, &why);
+                }
+            }
+            Err((finished, error)) => {
+                // A result is worth keeping as long as its lease may still be renewed or nobody has taken it over; once
+                // this drive has to end, only as long as nobody can have.
+                let (now, why) = (self.now(), Why::StoreFailed(error.to_string()));
+                let ending = self.intake == Intake::Ended || self.ending != Ending::No;
+                for one in finished {
+                    let lease = one.attempt.lease();
+                    let over = self.held.get(&lease).is_none_or(|held| held.lease_until <= now);
+                    if self.ending == Ending::Drained || (ending && over) {
+                        self.let_go(lease, &Answer::RetryAfter(self.engine.parts.policy.retry_delay), &why);
+                    } else {
+                        self.finished.push(one);
+                    }
+                }
+                let delay = self.settle_pause.begin(self.engine);
+                self.ring(delay, Alarm::SettlePauseOver);
+            }
+        }
+    }
+
+    /// Answers every delivery of the attempt, and forgets it.
+    fn let_go(&mut self, lease: Lease, answer: &Answer, why: &Why) {
+        let deliveries = self.held.remove(&lease).map(|held| held.deliveries).unwrap_or_default();
+        self.answers.extend(deliveries.into_iter().map(|delivery| Answered {
+            delivery,
+            answer: answer.clone(),
+            why: why.clone(),
+        }));
+    }
+
+    pub(super) fn answer(&mut self) {
+        if !self.answers.is_empty() {
+            let answers = std::mem::take(&mut self.answers);
+            self.answering += 1;
+            self.start(self.source.answer(answers).map(Event::Answered));
+        }
+    }
+}
+
+/// Takes out at most one result of each task. There can be two where a lease was lost and taken anew by this very engine.
+fn distinct(finished: &mut Vec<Finished>) -> Vec<Finished> {
+    let (mut now, mut later) = (BTreeMap::new(), Vec::new());
+    for one in finished.drain(..) {
+        if let Some(second) = now.insert(one.attempt.task.id, one) {
+            later.push(second);
+        }
+    }
+    *finished = later;
+    now.into_values().collect()
+}
