@@ -63,6 +63,11 @@ impl<'a> Draft<'a> {
         &self.state
     }
 
+    /// The reason of the latest event that has one.
+    pub(crate) fn reason(&self) -> Option<&str> {
+        self.reason.as_deref()
+    }
+
     /// Adds one event.
     pub(crate) fn apply(&mut self, event: Event, reason: Option<&str>) -> Result<(), IllegalTransition> {
         let after = transition(Some(&self.state), &event)?;

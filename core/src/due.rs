@@ -11,9 +11,8 @@ use futures_util::future::select;
 
 use crate::delivery::{Answered, Delivery, Subject};
 use crate::engine::Engine;
-use crate::ports::{EventSource, Filter, Records, SourceError, StoreError};
+use crate::ports::{EventSource, Records, SourceError, StoreError};
 use crate::stop::Stop;
-use crate::task::Status;
 use crate::time::Timestamp;
 
 /// How many vanished workers' tasks are put back in one transaction.
@@ -55,7 +54,8 @@ impl DueSource {
         let now = self.engine.clock().now();
         let every = self.poll.max(self.engine.policy().lease / 4);
         let last = *self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_some_and(|last| now.since(last) < every) {
+        // A clock that was put back must not stop this.
+        if last.is_some_and(|last| last <= now && now.since(last) < every) {
             return Ok(());
         }
         while self.engine.rescue(RESCUE_LIMIT).await? == RESCUE_LIMIT {}
@@ -64,7 +64,8 @@ impl DueSource {
     }
 
     async fn claim(&self, max: usize) -> Result<Vec<Delivery>, StoreError> {
-        self.rescue().await?;
+        // The engine has told of a failure, which is no reason not to work what can be worked.
+        let _told: Result<(), StoreError> = self.rescue().await;
         let attempts = self.engine.claim_due(max).await?;
         Ok(attempts
             .into_iter()
@@ -79,8 +80,7 @@ impl DueSource {
 
     async fn is_empty(&self) -> Result<bool, StoreError> {
         let Some(records) = &self.until_empty else { return Ok(false) };
-        let filter = Filter { statuses: vec![Status::Pending, Status::InProgress], limit: 1, ..Filter::default() };
-        Ok(records.list(&filter).await?.is_empty())
+        Ok(!records.any_open().await?)
     }
 }
 

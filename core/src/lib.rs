@@ -18,6 +18,7 @@ pub mod engine;
 pub mod laws;
 pub mod ledger;
 pub mod metric;
+pub mod outbox;
 pub mod policy;
 pub mod ports;
 pub mod stop;

@@ -89,7 +89,7 @@ catalogue! {
     TasksReplayed, Count, Count, "Failed tasks put back by a person.";
     DuplicateDeliveries, Count, Count, "Deliveries of tasks that were already Completed or Cancelled; nothing ran.";
     StaleLeases, Count, Count, "Results refused because the lease had been lost.";
-    MessagesRejected, Count, Count, "Deliveries that could not be understood.";
+    MessagesRejected, Count, Count, "Deliveries that could not be understood, or that name no task that could be worked.";
     HandlerPanics, Count, Count, "Attempts that ended in a panic of the handler.";
     TaskDuration, Distribution, Milliseconds, "Start to end of an attempt that completed or failed.";
     TaskWait, Distribution, Milliseconds, "Due to started.";

@@ -35,7 +35,7 @@ impl Backoff {
     }
 }
 
-/// How the engine works. All durations are checked by [`Policy::check`].
+/// How the engine works. [`Policy::check`] refuses what cannot work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Policy {
     /// How many attempts run at once.
@@ -92,7 +92,7 @@ pub enum PolicyError {
     /// Nothing could finish, or no lease could cover it.
     #[error("time_limit must lie between 1 ms and 12 h, not {0:?}")]
     TimeLimit(Duration),
-    /// A failing task would run in a tight circle.
+    /// The first delay would already be longer than the longest.
     #[error("the backoff's cap ({cap:?}) must not be below its base ({base:?})")]
     Backoff {
         /// As given.
@@ -103,6 +103,13 @@ pub enum PolicyError {
 }
 
 impl Policy {
+    /// How long a delivery is sent back for while the database does not answer.
+    #[must_use]
+    pub fn while_down(&self, receive_count: u32) -> Duration {
+        Backoff { base: self.retry_delay, cap: self.retry_delay.max(Duration::from_secs(15 * 60)) }
+            .ceiling(receive_count)
+    }
+
     /// Refuses numbers that cannot work.
     ///
     /// # Errors

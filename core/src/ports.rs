@@ -58,8 +58,7 @@ pub struct Change {
     pub entries: Vec<LedgerEntry>,
 }
 
-/// Decides about one row. Pure: a store calls it again when it repeats a transaction, and the engine calls it once more
-/// on the row that the store reports, to learn what was decided.
+/// Decides about one row. A store calls it again when it repeats a transaction; the last answer counts.
 pub type Decide<'a> = dyn Fn(&TaskRow) -> Option<Change> + Send + Sync + 'a;
 
 /// One row that a transaction looked at.
@@ -67,8 +66,8 @@ pub type Decide<'a> = dyn Fn(&TaskRow) -> Option<Change> + Send + Sync + 'a;
 pub struct Seen {
     /// The row as it was before.
     pub row: TaskRow,
-    /// Whether what was decided has been written. False where the decision was to leave the row, or where the
-    /// compare-and-set found that another writer had come first.
+    /// Whether what was decided has been written. False where the decision was to leave the row, where the
+    /// compare-and-set found that another writer had come first, and where somebody kept the row locked for too long.
     pub written: bool,
 }
 
@@ -111,12 +110,13 @@ pub trait Store: Send + Sync {
     /// on (id, status, lease token, sequence number) with its entries. Answers with each row found, in the order of
     /// [`Select`] (by id, or by due time).
     ///
-    /// When an answer was lost on its way, the store may have written without knowing. Repeating the same call is safe:
-    /// `decide` finds its own token in the row.
+    /// When the confirmation of a commit is lost, the store may have written without knowing, and says
+    /// [`StoreError::Unknown`]: the engine then asks the rows.
     async fn transact(&self, select: &Select, decide: &Decide<'_>) -> Result<Vec<Seen>, StoreError>;
 
     /// Moves the end of each lease that is still held to `until`, without an entry. Answers with the tasks whose lease is
-    /// no longer held.
+    /// no longer held. A row that somebody else keeps locked holds up no other: its lease may not have moved, and as long
+    /// as nobody knows that it is lost, it is not in the answer.
     async fn extend(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, StoreError>;
 }
 
@@ -137,7 +137,8 @@ pub enum StoreError {
 /// A page of the task table, for [`Records::list`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only these statuses; empty means all.
+    /// Only these statuses; empty means all. What the ledger knows as Completed or Cancelled counts as that, whatever
+    /// another program has written over it.
     pub statuses: Vec<Status>,
     /// Only tasks whose title holds this text.
     pub title: Option<String>,
@@ -165,6 +166,9 @@ pub trait Records: Send + Sync {
     async fn list(&self, filter: &Filter) -> Result<Vec<TaskRow>, StoreError>;
     /// Up to `limit` tasks with ids above `after`, by id; tasks of which only the ledger is left are among them.
     async fn records(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<Record>, StoreError>;
+    /// Whether any task is Pending or In Progress, as row and ledger say together: what was finished stays finished.
+    /// Asked again and again while others work, so it must not look through the whole table.
+    async fn any_open(&self) -> Result<bool, StoreError>;
     /// One task.
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError>;
 }
@@ -173,7 +177,8 @@ pub trait Records: Send + Sync {
 #[async_trait]
 pub trait EventSource: Send + Sync {
     /// Waits for deliveries and hands over at most `max`; `None` once there will be no more. An empty answer means
-    /// «nothing for now»: the source has done its own waiting.
+    /// «nothing for now»: the source has done its own waiting. A source should end its wait soon after the drive is told
+    /// to stop; some seconds after the time for draining, the call is dropped.
     async fn receive(&self, max: usize) -> Result<Option<Vec<Delivery>>, SourceError>;
 
     /// Passes on what became of deliveries. Called after the decision has been committed.

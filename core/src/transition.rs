@@ -253,7 +253,12 @@ pub fn transition(state: Option<&TaskState>, event: &Event) -> Result<TaskState,
         Event::Added { .. } | Event::Adopted { .. } => Err(AlreadyExists(kind)),
         Event::Overwritten { .. } if state.status.is_absorbing() => wrong,
         Event::Overwritten { status, .. } if status == state.status => Err(NothingOverwritten),
-        Event::Overwritten { status, due } => Ok(TaskState { status, due, lease: None, ..state }),
+        Event::Overwritten { status, due } => {
+            // A replay by other means.
+            let put_back = state.status == Status::Failed && matches!(status, Status::Pending | Status::InProgress);
+            let attempt = if put_back { 0 } else { state.attempt };
+            Ok(TaskState { status, attempt, due, lease: None })
+        }
         Event::Started { token, now, lease_until } => match state.status {
             Status::Pending if state.due > now => Err(NotDue),
             Status::Pending => Ok(TaskState {

@@ -3,6 +3,7 @@
 use super::Engine;
 use crate::ports::{Inserted, Select, StoreError};
 use crate::task::{NewTask, TaskId, TaskRow};
+use crate::time::Timestamp;
 use crate::transition::Event;
 
 /// What became of an act on one task.
@@ -35,7 +36,7 @@ impl Engine {
     /// [`StoreError`] when nothing could be written.
     pub async fn cancel(&self, tasks: &[TaskId], reason: &str) -> Result<Vec<Acted>, StoreError> {
         let now = self.parts.clock.now();
-        self.act(tasks, Event::Cancelled { now }, reason).await
+        self.act(tasks, Event::Cancelled { now }, now, reason).await
     }
 
     /// Puts Failed tasks back, with a fresh count of attempts.
@@ -43,12 +44,17 @@ impl Engine {
     /// # Errors
     /// [`StoreError`] when nothing could be written.
     pub async fn replay(&self, tasks: &[TaskId], reason: &str) -> Result<Vec<Acted>, StoreError> {
-        let due = self.parts.clock.now();
-        self.act(tasks, Event::Replayed { due }, reason).await
+        let now = self.parts.clock.now();
+        self.act(tasks, Event::Replayed { due: now }, now, reason).await
     }
 
-    async fn act(&self, tasks: &[TaskId], event: Event, reason: &str) -> Result<Vec<Acted>, StoreError> {
-        let now = self.parts.clock.now();
+    async fn act(
+        &self,
+        tasks: &[TaskId],
+        event: Event,
+        now: Timestamp,
+        reason: &str,
+    ) -> Result<Vec<Acted>, StoreError> {
         let attempt = |row: &TaskRow| {
             let mut draft = self.meet(row, now, None).map_err(|status| format!("its status is {status:?}"))?;
             let done = draft.apply(event, Some(reason)).map_err(|why| why.to_string());

@@ -57,10 +57,6 @@ impl Engine {
 
     /// Looks at the row and decides what to write and what it means.
     fn judge(&self, row: &TaskRow, terms: Terms, trace: Option<&str>) -> (Option<Change>, Verdict) {
-        // This very claim, written by a transaction whose answer was lost.
-        if row.recorded == Some(Status::InProgress) && row.lease == Some(terms.token) && !row.is_overwritten() {
-            return (None, Verdict::Run);
-        }
         let mut draft = match self.meet(row, terms.now, trace) {
             Ok(draft) => draft,
             Err(unknown) => return (None, Verdict::UnknownStatus(unknown.to_owned())),
@@ -74,7 +70,10 @@ impl Engine {
             Status::Completed | Status::Cancelled => Verdict::Settled(state.status),
             Status::InProgress => Verdict::InProgress(state.due),
             Status::Pending if state.due > terms.now => Verdict::NotDue(state.due),
-            Status::Failed => Verdict::Failed(row.reason.clone().unwrap_or_else(|| "no reason recorded".to_owned())),
+            Status::Failed => {
+                let reason = draft.reason().or(row.reason.as_deref());
+                Verdict::Failed(reason.unwrap_or("no reason recorded").to_owned())
+            }
             Status::Pending => {
                 let start = Event::Started { token: terms.token, now: terms.now, lease_until: terms.lease_until };
                 match draft.apply(start, None) {
@@ -146,11 +145,24 @@ impl Engine {
                     claims.answered.push(self.missing(delivery));
                 }
             }
+            Err(StoreError::Refused(_)) if announced.len() > 1 => {
+                // One that the database will not take must not hold up the others.
+                claims.failed = true;
+                for deliveries in announced.into_values() {
+                    let alone = Box::pin(self.claim(deliveries)).await;
+                    claims.failed &= alone.failed;
+                    claims.claimed.extend(alone.claimed);
+                    claims.answered.extend(alone.answered);
+                }
+            }
             Err(error) => {
                 claims.failed = true;
                 let why = Why::StoreFailed(error.to_string());
-                let all = announced.into_values().flatten().collect();
-                claims.answered.extend(self.send_back(all, self.parts.policy.retry_delay, &why));
+                for delivery in announced.into_values().flatten() {
+                    // Ever longer, so that an outage does not use up the receives that a queue allows a message.
+                    let after = self.parts.policy.while_down(delivery.receive_count);
+                    claims.answered.push(Answered { delivery, answer: Answer::RetryAfter(after), why: why.clone() });
+                }
             }
         }
         claims
@@ -183,7 +195,10 @@ impl Engine {
             Verdict::InProgress(until) => (Answer::RetryAfter(until.since(terms.now)), Why::InProgress),
             Verdict::NotDue(due) => (Answer::RetryAfter(due.since(terms.now)), Why::NotDue),
             Verdict::Failed(reason) => (Answer::DeadLetter, Why::AlreadyFailed(reason)),
-            Verdict::UnknownStatus(status) => (Answer::DeadLetter, Why::UnknownStatus(status)),
+            Verdict::UnknownStatus(status) => {
+                self.count(Metric::MessagesRejected, terms.now);
+                (Answer::DeadLetter, Why::UnknownStatus(status))
+            }
         };
         claims.answered.extend(deliveries.into_iter().map(|delivery| Answered {
             delivery,
@@ -193,11 +208,11 @@ impl Engine {
     }
 
     fn attempt(&self, row: &TaskRow, change: Option<&Change>, terms: Terms, trace: Option<String>) -> Attempt {
-        let started = change.and_then(|change| change.entries.last());
-        if change.is_some() {
-            let due = if row.recorded == Some(Status::Pending) && !row.is_overwritten() { row.due } else { terms.now };
-            self.took(Metric::TaskWait, due, terms.now);
-        }
+        let entries = change.map_or(&[][..], |change| &change.entries);
+        let started = entries.last();
+        // Adopted, Overwritten or Abandoned may have come right before it, and say since when it was due.
+        let due = entries.iter().rev().nth(1).map_or(row.due, |before| before.due);
+        self.took(Metric::TaskWait, due, terms.now);
         Attempt {
             task: row.task(),
             number: started.map_or(row.attempt, |entry| entry.attempt),
@@ -213,6 +228,7 @@ impl Engine {
         let answer = if delivery.receive_count <= self.parts.policy.missing_row_retries {
             Answer::RetryAfter(self.parts.policy.retry_delay)
         } else {
+            self.count(Metric::MessagesRejected, self.parts.clock.now());
             Answer::DeadLetter
         };
         Answered { delivery, answer, why: Why::NoSuchTask }
@@ -233,7 +249,7 @@ impl Engine {
         let terms = self.terms();
         let decide = |row: &TaskRow| self.judge(row, terms, None).0;
         let mut attempts = Vec::new();
-        for (seen, change) in self.transact(&Select::Due(self.due_before(terms.now, limit)), &decide).await? {
+        for (seen, change) in self.sweep(Select::Due, self.due_before(terms.now, limit), &decide).await? {
             if let Some(change) = &change {
                 self.tell(&change.entries);
                 if change.state.status == Status::InProgress && change.state.lease == Some(terms.token) {
@@ -257,7 +273,7 @@ impl Engine {
             }
             draft.finish()
         };
-        let seen = self.transact(&Select::LeaseOver(self.due_before(now, limit)), &decide).await?;
+        let seen = self.sweep(Select::LeaseOver, self.due_before(now, limit), &decide).await?;
         let changes: Vec<Change> = seen.into_iter().filter_map(|(_, change)| change).collect();
         for change in &changes {
             self.tell(&change.entries);

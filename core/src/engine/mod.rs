@@ -6,24 +6,32 @@
 mod acts;
 mod batch;
 mod claim;
+mod condition;
 mod drive;
 mod run;
 mod settle;
+mod sweep;
+mod transact;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::delivery::{Answered, Delivery};
 use crate::draft::{Draft, Stamp};
 use crate::ledger::{LedgerEntry, Origin};
 use crate::metric::{Metric, MetricEvent, counts};
-use crate::policy::{Policy, PolicyError};
-use crate::ports::{Change, Clock, Entropy, Handler, Lease, Notice, Observer, Seen, Select, Store, StoreError};
+use crate::policy::{Backoff, Policy, PolicyError};
+use crate::ports::{Clock, Entropy, Handler, Lease, Notice, Observer, Store};
 use crate::stop::Stop;
 use crate::task::{LeaseToken, Task, TaskRow};
 use crate::time::Timestamp;
 
 pub use acts::Acted;
+use condition::Condition;
+use sweep::LeftAside;
+
+/// Between attempts to reach a database or a source that does not answer.
+const PAUSES: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(5) };
 
 /// One claimed attempt: a lease on a task.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +79,9 @@ pub struct Parts {
 /// The same in the Lambda function, in the worker and in a replay: they differ in where deliveries come from.
 pub struct Engine {
     parts: Parts,
-    in_trouble: AtomicBool,
+    database: Condition,
+    renewals: Condition,
+    left_aside: LeftAside,
 }
 
 impl std::fmt::Debug for Engine {
@@ -90,7 +100,12 @@ impl Engine {
     /// [`PolicyError`] where the numbers cannot work.
     pub fn new(parts: Parts) -> Result<Self, PolicyError> {
         parts.policy.check()?;
-        Ok(Self { parts, in_trouble: AtomicBool::new(false) })
+        Ok(Self {
+            parts,
+            database: Condition::good("the database answers again"),
+            renewals: Condition::good("leases can be renewed again"),
+            left_aside: LeftAside::default(),
+        })
     }
 
     /// The numbers it works by.
@@ -133,35 +148,6 @@ impl Engine {
         row.max_attempts.unwrap_or(self.parts.policy.max_attempts)
     }
 
-    /// Runs a transaction; repeats it once where the store lost the answer, which the deciders are made for.
-    async fn transact(
-        &self,
-        select: &Select,
-        decide: &crate::ports::Decide<'_>,
-    ) -> Result<Vec<(Seen, Option<Change>)>, StoreError> {
-        let mut seen = self.parts.store.transact(select, decide).await;
-        if let Err(StoreError::Unknown(why)) = &seen {
-            self.trouble(why);
-            seen = self.parts.store.transact(select, decide).await;
-        }
-        match seen {
-            Ok(seen) => {
-                self.recovered();
-                Ok(seen
-                    .into_iter()
-                    .map(|seen| {
-                        let change = seen.written.then(|| decide(&seen.row)).flatten();
-                        (seen, change)
-                    })
-                    .collect())
-            }
-            Err(error) => {
-                self.trouble(&error.to_string());
-                Err(error)
-            }
-        }
-    }
-
     /// Tells of entries that have just been committed, and of the counts they feed.
     fn tell(&self, entries: &[LedgerEntry]) {
         for entry in entries {
@@ -182,18 +168,5 @@ impl Engine {
 
     fn metric(&self, event: MetricEvent) {
         self.parts.observer.notice(&Notice::Metric(event));
-    }
-
-    /// Says what stands in the way, once until it has gone.
-    fn trouble(&self, what: &str) {
-        if !self.in_trouble.swap(true, Ordering::Relaxed) {
-            self.parts.observer.notice(&Notice::Trouble(what));
-        }
-    }
-
-    fn recovered(&self) {
-        if self.in_trouble.swap(false, Ordering::Relaxed) {
-            self.parts.observer.notice(&Notice::Recovered("the database answers again"));
-        }
     }
 }

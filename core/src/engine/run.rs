@@ -15,6 +15,7 @@ pub(super) enum Ended {
     Completed,
     Failed(Failure),
     Panicked(String),
+    TimedOut(String),
     /// By the engine, before it was done.
     CutOff(Cut),
 }
@@ -22,7 +23,7 @@ pub(super) enum Ended {
 /// Why the engine did not let an attempt end by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cut {
-    /// It was claimed, but a stop came before it was started.
+    /// It was claimed, but not begun: a stop came first, or the claim took longer than the lease.
     Untried,
     /// It was still running when the time for draining was over.
     Shutdown,
@@ -49,14 +50,18 @@ impl Engine {
             trace: attempt.trace.clone(),
         };
         let left = info.deadline.since(self.parts.clock.now());
-        let work = AssertUnwindSafe(self.parts.handler.handle(&attempt.task, &info)).catch_unwind();
-        match select(Abortable::new(work, abort), self.parts.clock.sleep(left)).await {
-            Either::Left((Ok(Ok(Ok(()))), _)) => Some(Ended::Completed),
-            Either::Left((Ok(Ok(Err(failure))), _)) => Some(Ended::Failed(failure)),
-            Either::Left((Ok(Err(panic)), _)) => Some(Ended::Panicked(message(&*panic))),
-            Either::Left((Err(_), _)) => None,
-            Either::Right(_) => Some(Ended::Failed(Failure::retry(format!("timed out after {limit:?}")))),
-        }
+        // All of the handler's code runs in here: its call, its polls, and its drop.
+        let work = async {
+            let work = Abortable::new(self.parts.handler.handle(&attempt.task, &info), abort);
+            match select(work, self.parts.clock.sleep(left)).await {
+                Either::Left((Ok(Ok(())), _)) => Some(Ended::Completed),
+                Either::Left((Ok(Err(failure)), _)) => Some(Ended::Failed(failure)),
+                Either::Left((Err(_aborted), _)) => None,
+                Either::Right(_) => Some(Ended::TimedOut(format!("timed out after {limit:?}"))),
+            }
+        };
+        let ended = AssertUnwindSafe(work).catch_unwind().await;
+        ended.unwrap_or_else(|panic| Some(Ended::Panicked(message(&*panic))))
     }
 }
 

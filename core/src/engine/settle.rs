@@ -17,22 +17,35 @@ struct Wanted {
     token: LeaseToken,
     event: Event,
     reason: Option<String>,
-    /// The handler was cut off in the middle of its work.
+    /// The handler may have been in the middle of its work.
     half_done: bool,
     at: Timestamp,
     trace: Option<String>,
 }
 
-/// What to answer for each attempt; or the attempts come back with the reason why nothing was written, or nobody knows.
-pub(super) type Settlement = Result<Vec<(Finished, Answer, Why)>, (Vec<Finished>, StoreError)>;
+/// What became of a batch of ends.
+#[derive(Default)]
+pub(super) struct Settled {
+    pub(super) answered: Vec<(Finished, Answer, Why)>,
+    /// Not written, though the lease is still held: somebody keeps the row locked, or changed it at the same moment.
+    pub(super) held_up: Vec<Finished>,
+}
+
+/// Or the attempts come back with the reason why nothing was written, or nobody knows.
+pub(super) type Settlement = Result<Settled, (Vec<Finished>, StoreError)>;
 
 impl Wanted {
-    /// Work that must not run twice does not run again after it was cut off in the middle.
+    /// Work that must not run twice does not run again after it ended in the middle.
     fn event_on(&self, row: &TaskRow) -> Event {
         if self.half_done && row.on_abandon == OnAbandon::Fail {
             return Event::Failed { token: self.token, then: Then::GiveUp { now: self.at } };
         }
         self.event
+    }
+
+    /// Whether the row is in the hands of the attempt that has ended, so that the end can be written.
+    fn is_held(&self, row: &TaskRow) -> bool {
+        row.recorded == Some(Status::InProgress) && row.lease == Some(self.token) && !row.is_overwritten()
     }
 }
 
@@ -41,16 +54,21 @@ impl Engine {
         let (token, at) = (finished.attempt.token, finished.at);
         let (event, reason) = match &finished.ended {
             Ended::Completed => (Event::Completed { token, now: at }, None),
-            Ended::CutOff(Cut::Untried | Cut::Shutdown) => {
-                (Event::Released { token, due: at }, Some("shutting down".to_owned()))
-            }
+            Ended::CutOff(Cut::Untried) => (Event::Released { token, due: at }, Some("not begun in time".to_owned())),
+            Ended::CutOff(Cut::Shutdown) => (Event::Released { token, due: at }, Some("shutting down".to_owned())),
             Ended::CutOff(Cut::LeaseOver) => {
                 self.failed(finished, FailureKind::Retry { after: None }, "the lease could not be renewed")
             }
-            Ended::Panicked(reason) => self.failed(finished, FailureKind::Retry { after: None }, reason),
+            Ended::Panicked(reason) | Ended::TimedOut(reason) => {
+                self.failed(finished, FailureKind::Retry { after: None }, reason)
+            }
             Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
         };
-        let half_done = matches!(finished.ended, Ended::CutOff(Cut::Shutdown | Cut::LeaseOver));
+        let half_done = match finished.ended {
+            Ended::Panicked(_) | Ended::TimedOut(_) | Ended::CutOff(Cut::Shutdown | Cut::LeaseOver) => true,
+            // Whoever says that an attempt failed knows whether another may follow.
+            Ended::Completed | Ended::Failed(_) | Ended::CutOff(Cut::Untried) => false,
+        };
         Wanted { token, event, reason, half_done, at, trace: finished.attempt.trace.clone() }
     }
 
@@ -87,19 +105,22 @@ impl Engine {
         };
         let mut rows: BTreeMap<TaskId, (TaskRow, Option<Change>)> =
             seen.into_iter().map(|(seen, change)| (seen.row.id, (seen.row, change))).collect();
-        Ok(finished
-            .into_iter()
-            .map(|one| {
-                let found = rows.remove(&one.attempt.task.id);
-                let want = wanted.get(&one.attempt.task.id);
-                let (answer, why) = match (found, want) {
-                    (Some((row, change)), Some(want)) => self.outcome(&one, &row, change.as_ref(), want),
-                    // The row was deleted under the attempt.
-                    _ => (Answer::Acknowledge, Why::NoSuchTask),
-                };
-                (one, answer, why)
-            })
-            .collect())
+        let mut settled = Settled::default();
+        for one in finished {
+            let found = rows.remove(&one.attempt.task.id);
+            let want = wanted.get(&one.attempt.task.id);
+            let (answer, why) = match (found, want) {
+                (Some((row, None)), Some(want)) if want.is_held(&row) => {
+                    settled.held_up.push(one);
+                    continue;
+                }
+                (Some((row, change)), Some(want)) => self.outcome(&one, &row, change.as_ref(), want),
+                // The row was deleted under the attempt.
+                _ => (Answer::Acknowledge, Why::NoSuchTask),
+            };
+            settled.answered.push((one, answer, why));
+        }
+        Ok(settled)
     }
 
     fn outcome(&self, one: &Finished, row: &TaskRow, change: Option<&Change>, want: &Wanted) -> (Answer, Why) {
@@ -108,7 +129,8 @@ impl Engine {
         }
         let event = want.event_on(row);
         let written = change.and_then(|change| change.entries.last()).is_some_and(|last| last.event == event.kind());
-        // Written by an earlier transaction whose answer was lost: only the holder's own settlement leaves its token.
+        // Written by a transaction that nobody could confirm for the length of a lease: only the holder's own settlement
+        // leaves its token.
         let before = row.recorded != Some(Status::InProgress) && row.lease == Some(want.token) && !row.is_overwritten();
         if !written && !before {
             self.count(Metric::StaleLeases, one.at);
@@ -132,7 +154,7 @@ impl Engine {
             Ended::CutOff(_) => return,
             Ended::Panicked(_) => self.count(Metric::HandlerPanics, one.at),
             Ended::Completed => self.took(Metric::TaskLatency, row.created, one.at),
-            Ended::Failed(_) => {}
+            Ended::Failed(_) | Ended::TimedOut(_) => {}
         }
         self.took(Metric::TaskDuration, one.attempt.started, one.at);
     }

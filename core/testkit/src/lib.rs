@@ -5,11 +5,15 @@
 //!
 //! - [`MemoryStore`]: rows and ledger in memory; [`VirtualClock`], [`SeededEntropy`], [`CountingObserver`]: the rest
 //! - [`conformance`]: what every store has to do
+//! - [`model`]: random commands on a store and two engines, beside a model that says what must come of them
+//! - [`simulator`]: a whole system with everything going wrong that can, from one seed
 
 mod clock;
 pub mod conformance;
 mod entropy;
+pub mod model;
 mod observer;
+pub mod simulator;
 mod store;
 mod turn;
 

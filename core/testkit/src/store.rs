@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use taskwatch_core::ledger::{LedgerEntry, Origin};
+use taskwatch_core::outbox::{Announcement, Outbox, is_announced};
 use taskwatch_core::ports::{
     Change, Clock, Decide, DueBefore, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError,
 };
@@ -32,6 +33,17 @@ struct Tables {
     ledger: BTreeMap<(TaskId, u32), LedgerEntry>,
     keys: BTreeMap<String, TaskId>,
     last_id: i64,
+    /// See [`MemoryStore::announcing`].
+    announces: bool,
+    outbox: BTreeMap<i64, Waiting>,
+    last_number: i64,
+}
+
+/// An announcement that has not been published.
+struct Waiting {
+    due: Timestamp,
+    task: TaskId,
+    trace: Option<String>,
 }
 
 impl MemoryStore {
@@ -45,6 +57,13 @@ impl MemoryStore {
     #[must_use]
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
         Self { clock: Some(clock), ..Self::default() }
+    }
+
+    /// From now on, this store and its clones write an announcement with each entry that has one.
+    #[must_use]
+    pub fn announcing(self) -> Self {
+        self.tables().announces = true;
+        self
     }
 
     /// Inserts a row as another program would: without an entry, and with any status.
@@ -132,8 +151,11 @@ impl Store for MemoryStore {
         let mut tables = self.tables();
         let mut lost = Vec::new();
         for lease in leases {
-            let held =
-                |row: &&mut TaskRow| row.status.known() == Some(Status::InProgress) && row.lease == Some(lease.token);
+            // A settled attempt leaves its token: what another program makes of the status does not bring it back.
+            let running = Some(Status::InProgress);
+            let held = |row: &&mut TaskRow| {
+                row.status.known() == running && row.recorded == running && row.lease == Some(lease.token)
+            };
             match tables.rows.get_mut(&lease.task).filter(held) {
                 Some(row) => row.due = until,
                 None => lost.push(lease.task),
@@ -148,8 +170,7 @@ impl Records for MemoryStore {
     async fn list(&self, filter: &Filter) -> Result<Vec<TaskRow>, StoreError> {
         let passes = |row: &&TaskRow| {
             filter.before.is_none_or(|before| row.id < before)
-                && (filter.statuses.is_empty()
-                    || row.status.known().is_some_and(|known| filter.statuses.contains(&known)))
+                && (filter.statuses.is_empty() || stands(row).is_some_and(|status| filter.statuses.contains(&status)))
                 && filter.title.as_ref().is_none_or(|text| row.title.contains(text.as_str()))
         };
         Ok(self.tables().rows.values().rev().filter(passes).take(filter.limit).cloned().collect())
@@ -159,9 +180,33 @@ impl Records for MemoryStore {
         Ok(self.tables().records(after, limit))
     }
 
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        let open = |row: &TaskRow| matches!(stands(row), Some(Status::Pending | Status::InProgress));
+        Ok(self.tables().rows.values().any(open))
+    }
+
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         Ok(self.tables().record(task))
     }
+}
+
+#[async_trait]
+impl Outbox for MemoryStore {
+    async fn take(&self, limit: usize, now: Timestamp, again: Timestamp) -> Result<Vec<Announcement>, StoreError> {
+        give_way().await;
+        Ok(self.tables().take(limit, now, again))
+    }
+
+    async fn published(&self, numbers: &[i64]) -> Result<(), StoreError> {
+        give_way().await;
+        self.tables().outbox.retain(|number, _| !numbers.contains(number));
+        Ok(())
+    }
+}
+
+/// What was finished stays finished, whatever another program has written over it.
+fn stands(row: &TaskRow) -> Option<Status> {
+    row.recorded.filter(|recorded| recorded.is_absorbing()).or_else(|| row.status.known())
 }
 
 impl Tables {
@@ -197,7 +242,7 @@ impl Tables {
             trace: None,
         };
         self.rows.insert(id, row);
-        self.ledger.insert((id, entry.seq), entry.clone());
+        self.enter(entry.clone());
         self.keys.extend(task.idempotency_key.clone().map(|key| (key, id)));
         Ok(Inserted::Added(entry))
     }
@@ -231,11 +276,39 @@ impl Tables {
         row.due = change.state.due;
         row.lease = change.state.lease;
         row.reason = change.reason.or_else(|| row.reason.take());
-        for entry in change.entries {
-            row.seq = entry.seq;
-            self.ledger.insert((entry.task, entry.seq), entry);
-        }
+        row.seq = change.entries.last().map_or(row.seq, |last| last.seq);
+        change.entries.into_iter().for_each(|entry| self.enter(entry));
         true
+    }
+
+    fn enter(&mut self, entry: LedgerEntry) {
+        if self.announces && is_announced(&entry) {
+            self.last_number += 1;
+            let waiting = Waiting { due: entry.due, task: entry.task, trace: entry.trace.clone() };
+            self.outbox.insert(self.last_number, waiting);
+        }
+        self.ledger.insert((entry.task, entry.seq), entry);
+    }
+
+    fn take(&mut self, limit: usize, now: Timestamp, again: Timestamp) -> Vec<Announcement> {
+        let waiting = self.outbox.iter().filter(|(_, waiting)| waiting.due <= now);
+        let mut due: Vec<(Timestamp, i64)> = waiting.map(|(&number, waiting)| (waiting.due, number)).collect();
+        due.sort_unstable();
+        let mut taken = Vec::new();
+        for (_, number) in due {
+            if taken.len() == limit {
+                break;
+            }
+            let Some(waiting) = self.outbox.get_mut(&number) else { continue };
+            match self.rows.get(&waiting.task) {
+                Some(row) => {
+                    waiting.due = again;
+                    taken.push(Announcement { number, task: row.task(), trace: waiting.trace.clone() });
+                }
+                None => drop(self.outbox.remove(&number)),
+            }
+        }
+        taken
     }
 
     fn record(&self, task: TaskId) -> Option<Record> {

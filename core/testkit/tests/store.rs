@@ -150,6 +150,10 @@ impl Records for Faulty {
         Ok(records)
     }
 
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        self.0.any_open().await
+    }
+
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         let mut record = self.0.record(task).await?;
         record.iter_mut().for_each(|record| self.cut(record));

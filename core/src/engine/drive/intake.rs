@@ -1,5 +1,7 @@
 //! Receives deliveries, claims their tasks and starts their handlers.
 
+use std::time::Duration;
+
 use futures_util::FutureExt;
 use futures_util::future::AbortHandle;
 
@@ -7,7 +9,7 @@ use super::super::claim::{Claimed, Claims, given_back};
 use super::super::run::{Cut, Ended, Finished};
 use super::{Alarm, Drive, Ending, Event, Held, Intake};
 use crate::delivery::{Delivery, Subject};
-use crate::ports::{Notice, SourceError};
+use crate::ports::SourceError;
 
 impl Drive<'_> {
     pub(super) fn receive(&mut self) {
@@ -19,7 +21,7 @@ impl Drive<'_> {
             return;
         }
         match self.intake {
-            Intake::Idle if free * 4 < policy.concurrency => self.gather(),
+            Intake::Idle if free < policy.concurrency / 4 => self.gather(),
             Intake::Idle | Intake::Gathered => {
                 self.intake = Intake::Receiving;
                 self.start(self.source.receive(free).map(Event::Received));
@@ -30,7 +32,8 @@ impl Drive<'_> {
 
     fn gather(&mut self) {
         self.intake = Intake::Gathering;
-        self.ring(self.engine.parts.policy.linger, Alarm::Gathered);
+        let moment = self.engine.parts.policy.linger.max(Duration::from_millis(1));
+        self.ring(moment, Alarm::Gathered);
     }
 
     pub(super) fn received(&mut self, received: Result<Option<Vec<Delivery>>, SourceError>) {
@@ -38,7 +41,7 @@ impl Drive<'_> {
         match received {
             Ok(None) => self.intake = Intake::Ended,
             Ok(Some(deliveries)) => {
-                self.source_spoke(None);
+                self.receiving.recovered(&*self.engine.parts.observer);
                 if self.ending != Ending::No {
                     self.send_back(deliveries);
                 } else if deliveries.is_empty() {
@@ -50,7 +53,7 @@ impl Drive<'_> {
                 }
             }
             Err(error) => {
-                self.source_spoke(Some(error));
+                self.receiving.trouble(&*self.engine.parts.observer, &error.to_string());
                 self.pause_intake();
             }
         }
@@ -84,8 +87,9 @@ impl Drive<'_> {
             self.intake_pause.failures = 0;
         }
         self.answers.extend(claims.answered);
+        let now = self.now();
         for claimed in claims.claimed {
-            if self.ending == Ending::No {
+            if self.ending == Ending::No && claimed.attempt.lease_until > now {
                 self.begin(claimed);
             } else {
                 self.give_up_untried(claimed);
@@ -95,6 +99,8 @@ impl Drive<'_> {
 
     fn begin(&mut self, claimed: Claimed) {
         let Claimed { attempt, deliveries } = claimed;
+        // An earlier attempt of the same task, whose lease cannot be good any more.
+        self.cut_off(Cut::LeaseOver, |lease, _| lease.task == attempt.task.id);
         let (abort, registration) = AbortHandle::new_pair();
         let held = Held { deliveries, lease_until: attempt.lease_until, abort: Some(abort), cut: None };
         self.held.insert(attempt.lease(), held);
@@ -110,21 +116,5 @@ impl Drive<'_> {
     fn pause_intake(&mut self) {
         let delay = self.intake_pause.begin(self.engine);
         self.ring(delay, Alarm::IntakePauseOver);
-    }
-
-    pub(super) fn source_spoke(&mut self, error: Option<SourceError>) {
-        let observer = &self.engine.parts.observer;
-        match error {
-            Some(error) if !self.source_down => {
-                self.source_down = true;
-                observer.notice(&Notice::Trouble(&error.to_string()));
-            }
-            None if self.source_down => {
-                self.source_down = false;
-                self.intake_pause.failures = 0;
-                observer.notice(&Notice::Recovered("the event source answers again"));
-            }
-            _ => {}
-        }
     }
 }

@@ -9,19 +9,16 @@ use crate::task::TaskId;
 use crate::time::Timestamp;
 
 impl Drive<'_> {
-    /// Cuts off what ran past its lease, renews the rest at a third of it.
+    /// Cuts off what ran past its lease, and renews all others once the first has used up a third of it.
     pub(super) fn look_at_leases(&mut self) {
         let now = self.now();
         self.cut_off(Cut::LeaseOver, |_, held| held.lease_until <= now);
-        let every = self.engine.parts.policy.lease / 3;
-        if now.since(self.extended) >= every && !self.extending {
-            let leases: Vec<Lease> =
-                self.held.iter().filter(|(_, held)| held.cut.is_none()).map(|(lease, _)| *lease).collect();
-            if leases.is_empty() {
-                self.extended = now;
-            } else {
-                self.extend(leases, now);
-            }
+        let whole = self.engine.parts.policy.lease;
+        let live = self.held.iter().filter(|(_, held)| held.cut.is_none());
+        // More than a whole lease is left where the clock was put back.
+        let is_due = |held: &Held| held.lease_until <= now + whole * 2 / 3 || held.lease_until > now + whole;
+        if !self.extending && live.clone().any(|(_, held)| is_due(held)) {
+            self.extend(live.map(|(lease, _)| *lease).collect(), now);
         }
         self.look_at_leases_later();
     }
@@ -48,8 +45,7 @@ impl Drive<'_> {
         self.extending = false;
         match lost {
             Ok(lost) => {
-                self.engine.recovered();
-                self.extended = self.now();
+                self.engine.renewals.recovered(&*self.engine.parts.observer);
                 for lease in asked {
                     if let Some(held) = self.held.get_mut(lease)
                         && !lost.contains(&lease.task)
@@ -61,18 +57,18 @@ impl Drive<'_> {
                 self.cut_off(Cut::LeaseOver, |lease, _| asked.contains(lease) && lost.contains(&lease.task));
             }
             // Asked again the next time the leases are looked at.
-            Err(error) => self.engine.trouble(&error.to_string()),
+            Err(error) => self.engine.renewals.trouble(&*self.engine.parts.observer, &error.to_string()),
         }
     }
 
     pub(super) fn cut_off(&mut self, cut: Cut, which: impl Fn(&Lease, &Held) -> bool) {
         for (lease, held) in &mut self.held {
-            if held.cut.is_none()
-                && which(lease, held)
-                && let Some(abort) = &held.abort
-            {
-                abort.abort();
+            if held.cut.is_none() && which(lease, held) {
+                // What has ended by itself keeps its result, but its lease is no longer renewed.
                 held.cut = Some(cut);
+                if let Some(abort) = &held.abort {
+                    abort.abort();
+                }
             }
         }
     }

@@ -15,18 +15,18 @@ use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::claim::Claims;
+use super::condition::Condition;
 use super::run::{Cut, Ended, Finished};
 use super::settle::Settlement;
-use super::{Attempt, Engine};
+use super::{Attempt, Engine, PAUSES};
 use crate::delivery::{Answered, Delivery};
-use crate::policy::Backoff;
 use crate::ports::{EventSource, Lease, SourceError, StoreError};
 use crate::stop::Stop;
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
-/// Between attempts to reach a database or a source that does not answer.
-const PAUSES: Backoff = Backoff { base: Duration::from_millis(200), cap: Duration::from_secs(5) };
+/// How long, after the time for draining, answers that are under way are still waited for.
+const GRACE: Duration = Duration::from_secs(5);
 
 impl Engine {
     /// Works a source's deliveries until it has no more, or until `stop` is set and what was begun is done with.
@@ -44,13 +44,14 @@ impl Engine {
             answers: Vec::new(),
             intake: Intake::Idle,
             intake_pause: Pause::default(),
-            source_down: false,
+            receiving: Condition::good("the event source answers again"),
+            answering_works: Condition::good("the event source takes answers again"),
             settling: false,
+            one_by_one: 0,
             settle_pause: Pause::default(),
             linger: Linger::No,
             answering: 0,
             extending: false,
-            extended: self.parts.clock.now(),
             ending: Ending::No,
         };
         drive.run(stop).await;
@@ -77,6 +78,7 @@ enum Alarm {
     SettlePauseOver,
     Stop,
     DrainOver,
+    GraceOver,
 }
 
 /// An attempt from its claim until it is settled.
@@ -115,6 +117,8 @@ enum Ending {
     Draining,
     /// And the time for draining has passed.
     Drained,
+    /// And what was still under way has had its chance.
+    Over,
 }
 
 #[derive(Default)]
@@ -134,13 +138,15 @@ struct Drive<'a> {
     answers: Vec<Answered>,
     intake: Intake,
     intake_pause: Pause,
-    source_down: bool,
+    receiving: Condition,
+    answering_works: Condition,
     settling: bool,
+    /// So many results are settled alone, because together one of them was refused.
+    one_by_one: usize,
     settle_pause: Pause,
     linger: Linger,
     answering: usize,
     extending: bool,
-    extended: Timestamp,
     ending: Ending,
 }
 
@@ -169,11 +175,11 @@ impl<'a> Drive<'a> {
     fn is_done(&self) -> bool {
         let no_more = match self.intake {
             Intake::Ended => true,
-            Intake::Receiving => self.ending == Ending::Drained,
-            Intake::Claiming => false,
+            Intake::Receiving | Intake::Claiming => self.ending == Ending::Over,
             Intake::Idle | Intake::Gathering | Intake::Gathered => self.ending != Ending::No,
         };
-        no_more && self.held.is_empty() && self.answers.is_empty() && self.answering == 0
+        let answered = self.answers.is_empty() && (self.answering == 0 || self.ending == Ending::Over);
+        no_more && self.held.is_empty() && answered
     }
 
     fn start(&self, future: impl Future<Output = Event> + Send + 'a) {
@@ -208,7 +214,7 @@ impl<'a> Drive<'a> {
             Event::Answered(answered) => {
                 self.answering -= 1;
                 // Unanswered deliveries come again and find their tasks settled.
-                self.source_spoke(answered.err());
+                self.answering_works.heard(&*self.engine.parts.observer, answered.err());
             }
             Event::Extended { until, asked, lost } => self.extended(until, &asked, lost),
             Event::Rang(alarm) => self.rang(alarm),
@@ -227,6 +233,11 @@ impl<'a> Drive<'a> {
             Alarm::DrainOver => {
                 self.ending = Ending::Drained;
                 self.cut_off(Cut::Shutdown, |_, _| true);
+                self.ring(GRACE, Alarm::GraceOver);
+            }
+            Alarm::GraceOver => {
+                self.ending = Ending::Over;
+                self.let_all_go();
             }
         }
     }

@@ -9,7 +9,7 @@ use super::super::run::{Cut, Ended, Finished};
 use super::super::settle::Settlement;
 use super::{Alarm, Drive, Ending, Event, Intake, Linger};
 use crate::delivery::{Answer, Answered, Why};
-use crate::ports::Lease;
+use crate::ports::{Lease, StoreError};
 use crate::time::Timestamp;
 
 impl Drive<'_> {
@@ -40,7 +40,12 @@ impl Drive<'_> {
         // An alarm that has not rung yet will find fewer to wait for, which does no harm.
         self.linger = Linger::No;
         self.settling = true;
-        let now = distinct(&mut self.finished);
+        let now = if self.one_by_one > 0 {
+            self.one_by_one -= 1;
+            vec![self.finished.swap_remove(0)]
+        } else {
+            distinct(&mut self.finished)
+        };
         self.start(self.engine.settle(now).map(Event::Settled));
     }
 
@@ -49,28 +54,44 @@ impl Drive<'_> {
         match settled {
             Ok(settled) => {
                 self.settle_pause.failures = 0;
-                for (finished, answer, why) in settled {
+                for (finished, answer, why) in settled.answered {
                     self.let_go(finished.attempt.lease(), &answer, &why);
                 }
-            }
-            Err((finished, error)) => {
-                // A result is worth keeping as long as its lease may still be renewed or nobody has taken it over; once
-                // this drive has to end, only as long as nobody can have.
-                let (now, why) = (self.now(), Why::StoreFailed(error.to_string()));
-                let ending = self.intake == Intake::Ended || self.ending != Ending::No;
-                for one in finished {
-                    let lease = one.attempt.lease();
-                    let over = self.held.get(&lease).is_none_or(|held| held.lease_until <= now);
-                    if self.ending == Ending::Drained || (ending && over) {
-                        self.let_go(lease, &Answer::RetryAfter(self.engine.parts.policy.retry_delay), &why);
-                    } else {
-                        self.finished.push(one);
-                    }
+                if !settled.held_up.is_empty() {
+                    self.settle_again(settled.held_up, "the row is locked by somebody else".to_owned());
                 }
-                let delay = self.settle_pause.begin(self.engine);
-                self.ring(delay, Alarm::SettlePauseOver);
+            }
+            // One that the database will not take must not hold up the others.
+            Err((finished, StoreError::Refused(_))) if finished.len() > 1 => {
+                self.one_by_one = finished.len();
+                self.finished.splice(0..0, finished);
+            }
+            Err((finished, StoreError::Refused(reason))) => {
+                let (delay, why) = (self.engine.parts.policy.retry_delay, Why::StoreFailed(reason));
+                for one in finished {
+                    self.let_go(one.attempt.lease(), &Answer::RetryAfter(delay), &why);
+                }
+            }
+            Err((finished, error)) => self.settle_again(finished, error.to_string()),
+        }
+    }
+
+    /// A result is worth keeping: perhaps nobody has taken the task over. Once this drive has to end, it is kept as long
+    /// as nobody can have.
+    fn settle_again(&mut self, finished: Vec<Finished>, why: String) {
+        let (now, why) = (self.now(), Why::StoreFailed(why));
+        let ending = self.intake == Intake::Ended || self.ending != Ending::No;
+        for one in finished {
+            let lease = one.attempt.lease();
+            let over = self.held.get(&lease).is_none_or(|held| held.lease_until <= now);
+            if matches!(self.ending, Ending::Drained | Ending::Over) || (ending && over) {
+                self.let_go(lease, &Answer::RetryAfter(self.engine.parts.policy.retry_delay), &why);
+            } else {
+                self.finished.push(one);
             }
         }
+        let delay = self.settle_pause.begin(self.engine);
+        self.ring(delay, Alarm::SettlePauseOver);
     }
 
     /// Answers every delivery of the attempt, and forgets it.
@@ -81,6 +102,15 @@ impl Drive<'_> {
             answer: answer.clone(),
             why: why.clone(),
         }));
+    }
+
+    /// The last resort at the end: what could not be settled comes again.
+    pub(super) fn let_all_go(&mut self) {
+        let answer = Answer::RetryAfter(self.engine.parts.policy.retry_delay);
+        let why = Why::StoreFailed("no answer from the database before the shutdown".to_owned());
+        for lease in self.held.keys().copied().collect::<Vec<_>>() {
+            self.let_go(lease, &answer, &why);
+        }
     }
 
     pub(super) fn answer(&mut self) {
@@ -96,8 +126,8 @@ impl Drive<'_> {
 fn distinct(finished: &mut Vec<Finished>) -> Vec<Finished> {
     let (mut now, mut later) = (BTreeMap::new(), Vec::new());
     for one in finished.drain(..) {
-        if let Some(second) = now.insert(one.attempt.task.id, one) {
-            later.push(second);
+        if let Some(other) = now.insert(one.attempt.task.id, one) {
+            later.push(other);
         }
     }
     *finished = later;

@@ -14,6 +14,7 @@ mod inserts;
 mod leases;
 mod lives;
 mod moves;
+mod outbox;
 mod reads;
 mod selects;
 
@@ -28,6 +29,7 @@ use taskwatch_core::ledger::{LedgerEntry, fold};
 use taskwatch_core::ports::{Decide, Inserted, Record, Records, Seen, Select, Store};
 use taskwatch_core::task::{NewTask, Status, TaskId, TaskRow};
 
+pub use self::outbox::{outbox, outbox_cases, outbox_failures};
 use crate::MemoryStore;
 
 /// The other program, which shares the table with taskwatch and knows nothing of it.
@@ -37,6 +39,8 @@ pub trait ForeignWrites: Send + Sync {
     async fn insert_foreign(&self, title: &str, status: &str);
     /// Writes the status column of a row, whatever stands there.
     async fn write_status(&self, task: TaskId, status: &str);
+    /// Deletes a row.
+    async fn delete(&self, task: TaskId);
 }
 
 #[async_trait]
@@ -47,6 +51,10 @@ impl ForeignWrites for MemoryStore {
 
     async fn write_status(&self, task: TaskId, status: &str) {
         self.foreign_write(task, status);
+    }
+
+    async fn delete(&self, task: TaskId) {
+        self.foreign_delete(task);
     }
 }
 
@@ -64,13 +72,17 @@ pub struct Failure {
 /// # Panics
 /// If the store does not pass; the message names each case that failed.
 pub async fn store<S: Store + Records, W: ForeignWrites>(fresh: impl AsyncFn() -> (S, W)) {
-    let failures = store_failures(fresh).await;
+    insist(&store_failures(fresh).await, cases().len());
+}
+
+/// Panics with all failures, if there are any.
+fn insist(failures: &[Failure], cases: usize) {
     let report = failures.iter().fold(String::new(), |mut report, Failure { case, message }| {
         // Writing to a string cannot fail.
         let _ = write!(report, "\n- {case}: {message}");
         report
     });
-    assert!(failures.is_empty(), "{} of {} cases failed:{report}", failures.len(), cases().len());
+    assert!(failures.is_empty(), "{} of {cases} cases failed:{report}", failures.len());
 }
 
 /// Like [`store`], but answers with the cases that failed.
@@ -116,7 +128,7 @@ fn cases() -> Vec<Case> {
         leases: held_leases_move_without_an_entry, lost_leases_are_named;
         lives: entries_are_numbered_without_gaps, a_big_batch_is_moved_at_once, reasons_hold_any_text,
             no_reason_leaves_the_old_one;
-        reads: records_come_in_pages_by_id, lists_come_newest_first_and_filtered;
+        reads: records_come_in_pages_by_id, lists_come_newest_first_and_filtered, open_tasks_are_told;
     }
 }
 

@@ -11,7 +11,8 @@ use taskwatch_core::transition::{Event, Then, transition};
 /// How long a claim lasts.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
-const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+/// What every entry that the cases write came with.
+pub(super) const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// So many seconds into the suite.
 pub(super) fn at(seconds: i64) -> Timestamp {

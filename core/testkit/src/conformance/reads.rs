@@ -2,9 +2,10 @@
 
 use taskwatch_core::ports::Filter;
 use taskwatch_core::task::{NewTask, Status, TaskId};
+use taskwatch_core::transition::Then;
 
 use super::Bench;
-use super::moves::{at, claim, complete};
+use super::moves::{at, claim, complete, fail};
 
 pub(super) async fn records_come_in_pages_by_id(bench: Bench<'_>) {
     let tasks = bench.add(7).await;
@@ -43,10 +44,38 @@ pub(super) async fn lists_come_newest_first_and_filtered(bench: Bench<'_>) {
     assert_eq!(list(Filter { limit: 2, before: Some(four), ..all() }).await, [three, two], "the next page");
     let statuses = vec![Status::InProgress, Status::Completed];
     assert_eq!(list(Filter { statuses, ..all() }).await, [two, one], "by status");
+    bench.foreign.write_status(two, "In Progress").await;
+    let list_of = async |status| list(Filter { statuses: vec![status], ..all() }).await;
+    assert_eq!(list_of(Status::InProgress).await, [one], "a finished task is not open again");
+    assert_eq!(list_of(Status::Completed).await, [two], "whatever another program has written");
     for (text, found) in [("wash", vec![five, three, one]), ("%", vec![one]), ("_", vec![two]), ("\\", vec![five])] {
         let title = Some(text.to_owned());
         assert_eq!(list(Filter { title, ..all() }).await, found, "titles that hold {text:?}, letter by letter");
     }
     let both = Filter { statuses: vec![Status::Pending], title: Some("'".to_owned()), ..all() };
     assert_eq!(list(both).await, [three], "all conditions together");
+}
+
+pub(super) async fn open_tasks_are_told(bench: Bench<'_>) {
+    let any = async || bench.records.any_open().await.expect("the store can say whether a task is open");
+    assert!(!any().await, "no task, none open");
+    let tasks = bench.add(2).await;
+    assert!(any().await, "what is Pending is open");
+    bench.write(&tasks, &claim(at(0), 1)).await;
+    assert!(any().await, "what is In Progress is open");
+    bench.write(&tasks[..1], &complete(at(1))).await;
+    assert!(any().await, "one of two is open still");
+    bench.write(&tasks[1..], &fail(at(1), Then::GiveUp { now: at(1) }, "for good")).await;
+    assert!(!any().await, "what is Completed or Failed is not open");
+    for status in ["Pending", "In Progress"] {
+        bench.foreign.write_status(tasks[0], status).await;
+        assert!(!any().await, "a finished task is not open again, whatever another program has written");
+    }
+    bench.foreign.insert_foreign("odd", "pending").await;
+    assert!(!any().await, "an unknown status is not open");
+    bench.foreign.write_status(tasks[1], "Pending").await;
+    assert!(any().await, "what had failed can be put back by another program");
+    bench.foreign.write_status(tasks[1], "Failed").await;
+    bench.foreign.insert_foreign("theirs", "In Progress").await;
+    assert!(any().await, "another program's row is open although nobody has adopted it");
 }

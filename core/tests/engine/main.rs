@@ -1,0 +1,15 @@
+//! The engine in virtual time, with scripted handlers, sources and stores.
+
+mod bench;
+mod due;
+mod flaky;
+mod foreign;
+mod handler;
+mod intake;
+mod leases;
+mod outages;
+mod outcomes;
+mod retries;
+mod shutdown;
+mod source;
+mod table;
