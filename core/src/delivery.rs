@@ -19,6 +19,8 @@ pub struct Delivery {
     pub receive_count: u32,
     /// The W3C trace id it came with, 32 hexadecimal digits.
     pub trace: Option<String>,
+    /// The group within which its source promises an order, such as a FIFO queue's message group.
+    pub group: Option<String>,
 }
 
 /// What a delivery is about.
@@ -35,7 +37,7 @@ pub enum Subject {
 impl Delivery {
     /// A first delivery of a task.
     pub fn of(task: TaskId, receipt: impl Into<String>) -> Self {
-        Self { receipt: receipt.into(), subject: Subject::Announced(task), receive_count: 1, trace: None }
+        Self { receipt: receipt.into(), subject: Subject::Announced(task), receive_count: 1, trace: None, group: None }
     }
 
     /// The task, where one can be told.
@@ -90,6 +92,8 @@ pub enum Why {
     InProgress,
     /// It is not due yet.
     NotDue,
+    /// One before it in its group has to come again first.
+    BehindAnother,
     /// The task had failed before.
     AlreadyFailed(String),
     /// There is no such row.
@@ -114,6 +118,7 @@ impl fmt::Display for Why {
             Self::Settled(status) => write!(f, "duplicate: the task is {status}"),
             Self::InProgress => f.write_str("another worker holds the lease"),
             Self::NotDue => f.write_str("not due yet"),
+            Self::BehindAnother => f.write_str("one before it in its group has to come again first"),
             Self::AlreadyFailed(reason) => write!(f, "the task had failed before: {reason}"),
             Self::NoSuchTask => f.write_str("no such task"),
             Self::UnknownStatus(status) => write!(f, "the row has the unknown status {status:?}"),

@@ -73,6 +73,7 @@ impl DueSource {
                 receipt: attempt.task.id.to_string(),
                 receive_count: 1,
                 trace: attempt.trace.clone(),
+                group: None,
                 subject: Subject::Claimed(attempt),
             })
             .collect())

@@ -15,6 +15,7 @@ pub mod diagram;
 mod draft;
 pub mod due;
 pub mod engine;
+pub mod groups;
 pub mod laws;
 pub mod ledger;
 pub mod metric;

@@ -231,6 +231,8 @@ pub enum FailureKind {
         /// What the other side asked for.
         after: Option<Duration>,
     },
+    /// The work was cut off and may be half done: try again by the backoff, unless the task must not run twice.
+    CutOff,
     /// Trying again will not help.
     Permanent,
 }
@@ -244,6 +246,11 @@ impl Failure {
     /// Try again after this long.
     pub fn retry_after(after: Duration, reason: impl Into<String>) -> Self {
         Self { kind: FailureKind::Retry { after: Some(after) }, reason: reason.into() }
+    }
+
+    /// Nobody can say how far the work has come: it was killed at its time limit, its connection broke.
+    pub fn cut_off(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::CutOff, reason: reason.into() }
     }
 
     /// Do not try again.

@@ -51,7 +51,7 @@ const OWN_SETTINGS: &str = "TASKWATCH_";
 /// | 64, 65, 78 (`EX_USAGE`, `EX_DATAERR`, `EX_CONFIG`) | failed for good |
 /// | 75 (`EX_TEMPFAIL`) and every other code | failed, try again |
 /// | killed by a signal | failed, try again |
-/// | time limit | killed; failed, try again |
+/// | time limit | killed in the middle; failed, try again unless the task must not run twice |
 /// | cannot be started | failed, try again: it may be in the middle of a deployment |
 ///
 /// A program that fails and is tried again can say when: its last line on stdout is then `retry-after: 30` (seconds) or
@@ -185,7 +185,7 @@ impl Handler for Command {
             Ok(Err(error)) => Err(Failure::retry(format!("{} cannot be waited for: {error}", self.program))),
             Err(_) => {
                 let limit = humantime::format_duration(self.time_limit);
-                Err(Failure::retry(with_detail(format!("killed at the time limit of {limit}"), &stderr.text())))
+                Err(Failure::cut_off(with_detail(format!("killed at the time limit of {limit}"), &stderr.text())))
             }
         }
     }

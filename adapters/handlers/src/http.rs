@@ -45,7 +45,8 @@ const RESERVED: [&str; 6] =
 /// | 408, 425, 429, 5xx | failed, try again; after `Retry-After` (seconds or date), if it is there |
 /// | 3xx | failed for good: redirects are not followed, give the final URL |
 /// | any other | failed for good |
-/// | no connection, no answer, time limit | failed, try again |
+/// | no connection | failed, try again |
+/// | no answer, time limit | failed, perhaps half done: try again unless the task must not run twice |
 ///
 /// `Retry-After` is honoured up to [`MAX_RETRY_AFTER`](crate::MAX_RETRY_AFTER). The reason names scheme, host and port
 /// of the URL and quotes up to 500 characters of the body, from which the headers' values and what may be a secret in
@@ -144,14 +145,18 @@ impl Http {
             headers.insert("traceparent", parent);
         }
         let request = self.client.post(self.url.clone()).headers(headers).body(payload::json(task, attempt)?);
-        let mut response = request.send().await.map_err(|error| Failure::retry(self.no_answer(&error)))?;
-        // Also of an answer that is not looked at: a connection whose body has been read can serve the next call.
+        let mut response = request.send().await.map_err(|error| self.no_answer(&error))?;
+        if response.status().is_success() {
+            // Done, whatever becomes of the body; but a connection whose body has been read can serve the next call.
+            tokio::spawn(async move { start_of_body(&mut response).await });
+            return Ok(());
+        }
         let body = start_of_body(&mut response).await;
-        answer::outcome(&self.place, &response, &self.secrets.strike_out(&body), SystemTime::now())
+        Err(answer::failure(&self.place, &response, &self.secrets.strike_out(&body), SystemTime::now()))
     }
 
     /// The whole chain of causes, for only the last says what happened. Without the URL.
-    fn no_answer(&self, error: &reqwest::Error) -> String {
+    fn no_answer(&self, error: &reqwest::Error) -> Failure {
         let mut causes = Vec::new();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -159,8 +164,12 @@ impl Http {
             cause = error.source();
         }
         causes.dedup();
-        let what = if error.is_connect() { "no connection to" } else { "no answer from" };
-        self.secrets.strike_out(&format!("{what} {}: {}", self.place, causes.join(": ")))
+        let (failure, what): (fn(String) -> Failure, _) = if error.is_connect() {
+            (Failure::retry, "no connection to")
+        } else {
+            (Failure::cut_off, "no answer from")
+        };
+        failure(self.secrets.strike_out(&format!("{what} {}: {}", self.place, causes.join(": "))))
     }
 }
 
@@ -230,7 +239,7 @@ impl Handler for Http {
             Ok(outcome) => outcome,
             Err(_) => {
                 let limit = humantime::format_duration(self.time_limit);
-                Err(Failure::retry(format!("{} did not answer within the time limit of {limit}", self.place)))
+                Err(Failure::cut_off(format!("{} did not answer within the time limit of {limit}", self.place)))
             }
         }
     }

@@ -158,7 +158,7 @@ async fn retry_after_is_honoured_within_reason() {
         let busy = response("503 Service Unavailable", &format!("Retry-After: {wish}\r\n"), "");
         match server.outcome(&busy).await.expect_err("it fails").kind {
             FailureKind::Retry { after } => waits.push(after),
-            FailureKind::Permanent => panic!("{wish} made it permanent"),
+            other => panic!("{wish} made it {other:?}"),
         }
     }
     let by_date = waits.remove(1).expect("a date in the future is a wait");
@@ -180,7 +180,7 @@ async fn a_service_that_cannot_be_reached_is_tried_again() {
 
     let server = Server::start().await;
     let failure = server.outcome("").await.expect_err("it hangs up");
-    assert_eq!(failure.kind, FailureKind::Retry { after: None });
+    assert_eq!(failure.kind, FailureKind::CutOff);
     assert!(failure.reason.starts_with(&format!("no answer from http://{}: ", server.address)), "{failure:?}");
 }
 
@@ -198,7 +198,7 @@ async fn the_time_limit_cuts_a_silent_service_off() {
     let both = async { tokio::join!(handler.handle(&task, &attempt), silent).0 };
     let outcome = tokio::time::timeout(PATIENCE, both).await;
     let reason = format!("http://{} did not answer within the time limit of 300ms", server.address);
-    assert_eq!(outcome, Ok(Err(Failure::retry(reason))));
+    assert_eq!(outcome, Ok(Err(Failure::cut_off(reason))));
 }
 
 #[tokio::test]
@@ -279,4 +279,19 @@ fn impossible_calls_are_refused_without_their_secrets() {
     assert_eq!(with("X-Key", "hunter2\n"), "the value of the header X-Key has characters that no header can hold");
     assert_eq!(with("Idempotency-Key", "1"), "the header Idempotency-Key is sent by taskwatch itself: leave it out");
     assert!(Http::new("http://host/", [], Duration::ZERO).is_err());
+}
+
+#[tokio::test]
+async fn a_success_is_one_even_if_its_body_never_ends() {
+    let server = Server::start().await;
+    let handler = Http::new(&server.url(), [], Duration::from_secs(1)).expect("the URL is good");
+    let (task, attempt) = testing::attempt(7, 1);
+    let answer = async {
+        let (mut stream, _) = server.listener.accept().await.expect("a client comes");
+        read_call(&mut stream).await.expect("the client calls");
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nso far").await.expect("the client reads");
+        stream
+    };
+    let (outcome, _open) = tokio::join!(handler.handle(&task, &attempt), answer);
+    assert_eq!(outcome, Ok(()));
 }

@@ -217,7 +217,7 @@ impl State {
                 let reason = why.to_string();
                 waiting.bad = Some((reason.clone(), item.raw));
                 let subject = Subject::Unreadable(reason);
-                Delivery { receipt: receipt.clone(), subject, receive_count: 1, trace: None }
+                Delivery { receipt: receipt.clone(), subject, receive_count: 1, trace: None, group: None }
             }
         };
         self.waiting.insert(receipt, waiting);

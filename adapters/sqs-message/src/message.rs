@@ -72,6 +72,7 @@ pub fn delivery(record: &SqsRecord, receipt: impl Into<String>) -> Delivery {
             subject: Subject::Unreadable(why.to_string()),
             receive_count: record.receive_count(),
             trace: record.traceparent().or_else(|| record.aws_trace()),
+            group: None,
         },
     }
 }
@@ -84,6 +85,7 @@ impl Message {
             subject: Subject::Announced(self.task),
             receive_count: self.receive_count,
             trace: self.trace.clone(),
+            group: None,
         }
     }
 

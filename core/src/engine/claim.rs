@@ -217,6 +217,7 @@ impl Engine {
             task: row.task(),
             number: started.map_or(row.attempt, |entry| entry.attempt),
             max: self.max_attempts(row),
+            created: row.created,
             token: terms.token,
             started: terms.now,
             lease_until: terms.lease_until,

@@ -42,6 +42,8 @@ pub struct Attempt {
     pub number: u32,
     /// How many there can be.
     pub max: u32,
+    /// When the row was inserted.
+    pub created: Timestamp,
     /// Of this acquisition.
     pub token: LeaseToken,
     /// When it was claimed.
@@ -126,7 +128,7 @@ impl Engine {
         &*self.parts.entropy
     }
 
-    /// Works a batch of deliveries to the end and answers each of them.
+    /// Works a batch of announced deliveries to the end and answers each of them, those of one group in order.
     ///
     /// Once `stop` is set nothing new is started; what still runs after [`Policy::drain`] is given back.
     pub async fn process(&self, deliveries: Vec<Delivery>, stop: &Stop) -> Vec<Answered> {

@@ -46,7 +46,8 @@ impl Engine {
             number: attempt.number,
             max: attempt.max,
             deadline: attempt.started + limit,
-            idempotency_key: format!("taskwatch-{}", attempt.task.id),
+            // With the time of insertion, so that the task of this number in another database has another key.
+            idempotency_key: format!("taskwatch-{}-{}", attempt.task.id, attempt.created.as_micros()),
             trace: attempt.trace.clone(),
         };
         let left = info.deadline.since(self.parts.clock.now());

@@ -64,10 +64,10 @@ impl Engine {
             }
             Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
         };
-        let half_done = match finished.ended {
+        let half_done = match &finished.ended {
             Ended::Panicked(_) | Ended::TimedOut(_) | Ended::CutOff(Cut::Shutdown | Cut::LeaseOver) => true,
-            // Whoever says that an attempt failed knows whether another may follow.
-            Ended::Completed | Ended::Failed(_) | Ended::CutOff(Cut::Untried) => false,
+            Ended::Failed(failure) => failure.kind == FailureKind::CutOff,
+            Ended::Completed | Ended::CutOff(Cut::Untried) => false,
         };
         Wanted { token, event, reason, half_done, at, trace: finished.attempt.trace.clone() }
     }
@@ -76,9 +76,11 @@ impl Engine {
         let attempt = &finished.attempt;
         let then = match kind {
             FailureKind::Permanent => Then::GiveUp { now: finished.at },
-            FailureKind::Retry { .. } if attempt.number >= attempt.max => Then::GiveUp { now: finished.at },
+            FailureKind::Retry { .. } | FailureKind::CutOff if attempt.number >= attempt.max => {
+                Then::GiveUp { now: finished.at }
+            }
             FailureKind::Retry { after: Some(after) } => Then::Retry { due: finished.at + after.min(LONGEST_LEASE) },
-            FailureKind::Retry { after: None } => {
+            FailureKind::Retry { after: None } | FailureKind::CutOff => {
                 let delay = self.parts.policy.backoff.delay(attempt.number, &*self.parts.entropy);
                 Then::Retry { due: finished.at + delay }
             }

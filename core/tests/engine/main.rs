@@ -4,6 +4,7 @@ mod bench;
 mod due;
 mod flaky;
 mod foreign;
+mod groups;
 mod handler;
 mod intake;
 mod leases;

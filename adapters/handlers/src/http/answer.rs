@@ -52,21 +52,18 @@ impl Secrets {
     }
 }
 
-/// What becomes of the attempt.
-pub(super) fn outcome(place: &str, response: &Response, body: &str, now: SystemTime) -> Result<(), Failure> {
+/// What an answer that is no success means for the attempt.
+pub(super) fn failure(place: &str, response: &Response, body: &str, now: SystemTime) -> Failure {
     let status = response.status();
-    if status.is_success() {
-        return Ok(());
-    }
     let reason = reason(place, status, body);
     if !is_worth_a_retry(status) {
-        return Err(Failure::permanent(reason));
+        return Failure::permanent(reason);
     }
     let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    Err(match header.and_then(|value| retry_after::from_header(value, now)) {
+    match header.and_then(|value| retry_after::from_header(value, now)) {
         Some(wait) => Failure::retry_after(wait, reason),
         None => Failure::retry(reason),
-    })
+    }
 }
 
 fn is_worth_a_retry(status: StatusCode) -> bool {

@@ -100,7 +100,16 @@ impl World {
             world.enter(row.id, &Stamp::by_hand(), started, None).ok()?;
             let number = world.row(row.id)?.attempt;
             let max = max_attempts(row);
-            world.holds.push(Attempt { task: row.task(), number, max, token, started: now, lease_until, trace: None });
+            world.holds.push(Attempt {
+                task: row.task(),
+                created: row.created,
+                number,
+                max,
+                token,
+                started: now,
+                lease_until,
+                trace: None,
+            });
             Some(())
         })
     }

@@ -51,7 +51,16 @@ impl World {
                     return Err((later, Why::NotDue));
                 }
                 let (number, max, trace) = (state.attempt + 1, max_attempts(&found), stamp.trace.clone());
-                Ok(Attempt { task: found.task(), number, max, token, started: now, lease_until, trace })
+                Ok(Attempt {
+                    task: found.task(),
+                    created: found.created,
+                    number,
+                    max,
+                    token,
+                    started: now,
+                    lease_until,
+                    trace,
+                })
             }
         }
     }

@@ -235,7 +235,7 @@ impl Bench {
     fn open(&self, hold: usize) -> Delivery {
         let attempt = self.holds[hold].clone();
         let trace = attempt.trace.clone();
-        Delivery { receipt: hold.to_string(), subject: Subject::Claimed(attempt), receive_count: 1, trace }
+        Delivery { receipt: hold.to_string(), subject: Subject::Claimed(attempt), receive_count: 1, trace, group: None }
     }
 
     async fn take(&mut self, tasks: &[TaskId]) -> Outcome {
@@ -247,6 +247,7 @@ impl Bench {
         if let Outcome::Seen(seen) = &outcome {
             self.holds.extend(seen.iter().filter(|seen| seen.written).map(|seen| Attempt {
                 task: seen.row.task(),
+                created: seen.row.created,
                 number: seen.row.attempt + 1,
                 max: max_attempts(&seen.row),
                 token,

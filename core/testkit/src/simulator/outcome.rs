@@ -50,8 +50,8 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Everything that is not as it must be: a law broken, a task lost or finished twice, work done again that must
-    /// not be, a change told twice or not at all without excuse.
+    /// Everything that is not as it must be: a law broken, a task lost, finished twice, or settled by another than its
+    /// holder, work done again that must not be, a change told twice or not at all without excuse.
     #[must_use]
     pub fn complaints(&self) -> Vec<String> {
         self.complaints.clone()
@@ -69,6 +69,7 @@ pub(super) async fn take(world: &World) -> Outcome {
     let runs = lock(&world.runs).clone();
     complaints.extend(not_at_rest(world, &records));
     complaints.extend(records.iter().filter_map(finished_twice));
+    complaints.extend(records.iter().flat_map(settled_by_another));
     complaints.extend(done_again(&records, &runs));
     let (untold, told_wrong) = told(world, &records);
     complaints.extend(told_wrong);
@@ -102,6 +103,23 @@ fn not_at_rest(world: &World, records: &[Record]) -> Vec<String> {
 fn finished_twice(record: &Record) -> Option<String> {
     let finishes = record.entries.iter().filter(|entry| entry.event == EventKind::Completed).count();
     (finishes > 1).then(|| format!("task {} was completed {finishes} times", record.task))
+}
+
+/// Whoever ends an attempt is the process that began it. The fold does not know workers, and could not tell.
+fn settled_by_another(record: &Record) -> Vec<String> {
+    let (mut holder, mut complaints) = (None, Vec::new());
+    for entry in &record.entries {
+        let worker = &entry.origin.worker;
+        match entry.event {
+            EventKind::Started => holder = Some(worker),
+            EventKind::Completed | EventKind::Failed | EventKind::Released if holder != Some(worker) => {
+                complaints
+                    .push(format!("task {}: {worker} wrote {} to what {holder:?} held", record.task, entry.event));
+            }
+            _ => {}
+        }
+    }
+    complaints
 }
 
 /// A run that was cut off is the last one of work that must not run twice, unless somebody else put the task back.

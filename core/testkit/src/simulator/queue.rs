@@ -92,6 +92,7 @@ impl Queue {
                 subject: message.task.map_or_else(|| Subject::Unreadable("not a task".to_owned()), Subject::Announced),
                 receive_count: message.received,
                 trace: None,
+                group: None,
             });
         }
         deliveries
