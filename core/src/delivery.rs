@@ -58,9 +58,14 @@ pub enum Answer {
     /// Delete it.
     Acknowledge,
     /// Show it again after this long.
-    RetryAfter(Duration),
+    RetryAfter(#[serde(serialize_with = "seconds")] Duration),
     /// Move it to the dead letters.
     DeadLetter,
+}
+
+/// In JSON: one number, with a fraction where there is one.
+fn seconds<S: serde::Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(wait.as_secs_f64())
 }
 
 /// A delivery with its answer and the reason for it.

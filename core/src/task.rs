@@ -103,8 +103,9 @@ impl std::str::FromStr for Status {
 }
 
 /// Names one acquisition of one task: every `Started` draws a new one, and only its holder can settle the attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+///
+/// In JSON it is a string of 16 hexadecimal digits: many readers of JSON round numbers beyond 2^53.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LeaseToken(i64);
 
 impl LeaseToken {
@@ -124,6 +125,12 @@ impl LeaseToken {
     #[must_use]
     pub const fn get(self) -> i64 {
         self.0
+    }
+}
+
+impl Serialize for LeaseToken {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
     }
 }
 

@@ -48,7 +48,10 @@ impl Announcer for Broker {
                 Does::Refuses(titles) if titles.contains(&one.task.title.as_str()) => {
                     Err(format!("{} is too big", one.task.title))
                 }
-                _ => Ok(self.published.lock().unwrap().push(one.task.id)),
+                _ => {
+                    self.published.lock().unwrap().push(one.task.id);
+                    Ok(())
+                }
             })
             .collect();
         if let Does::Answers(count) = does {

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use taskwatch_core::ports::{AttemptInfo, Failure, Handler};
 use taskwatch_core::task::Task;
 
+pub use self::process::kill_all_groups;
 use crate::text::{Tail, one_line};
 use crate::{payload, retry_after};
 

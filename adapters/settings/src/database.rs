@@ -64,7 +64,7 @@ pub enum Password {
 pub enum Tls {
     /// Certificate and host name are checked.
     Verify {
-        /// PEM file with the authorities to trust instead of the system's.
+        /// PEM file with authorities to trust beside the system's.
         ca_file: Option<PathBuf>,
     },
     /// Encrypted where the server can; nothing is checked.

@@ -1,13 +1,16 @@
 //! The table of settings: every key with its meaning, its kind, its limits and its default, and nothing else. Reading,
 //! refusing, documenting and showing all go by it.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use confique::Config;
 use url::Url;
 
-use crate::kinds::{Choice, argv, choice, duration, fraction, http_url, path, region, switch, text, whole};
+use crate::kinds::{
+    Choice, argv, choice, duration, fraction, http_url, origins, path, region, socket, switch, text, whole,
+};
 use crate::place::{Place, place};
 
 const SECOND: u64 = 1_000;
@@ -26,6 +29,8 @@ pub(crate) struct Definitions {
     pub(crate) handler: HandlerKeys,
     #[config(nested)]
     pub(crate) worker: Worker,
+    #[config(nested)]
+    pub(crate) intake: Intake,
     #[config(nested)]
     pub(crate) log: Log,
 }
@@ -51,7 +56,7 @@ pub(crate) struct DatabaseKeys {
     #[config(default = false, deserialize_with = switch)]
     pub(crate) iam_auth: bool,
 
-    /// A PEM file with the certificate authorities to trust instead of those of the system, such as the RDS bundle.
+    /// A PEM file with certificate authorities to trust beside those of the system, such as the RDS bundle.
     #[config(deserialize_with = path)]
     pub(crate) ca_file: Option<PathBuf>,
 
@@ -166,10 +171,33 @@ pub struct Worker {
     /// How long a row that another program inserted is left to that program before the sweeper adopts it.
     #[config(default = "10m", deserialize_with = duration::<0, { 30 * DAY }, _>)]
     pub adopt_after: Duration,
+}
 
-    /// Makes jitter and lease tokens repeatable, for tests only: two workers must never share one.
-    #[config(deserialize_with = whole::<0, { u64::MAX }, _, _>)]
-    pub seed: Option<u64>,
+/// The API that adds tasks over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Intake {
+    /// Where `taskwatch serve` listens. Whatever is not this machine's own address lets others in: see `intake.token_file`.
+    #[config(default = "127.0.0.1:8080", deserialize_with = socket)]
+    pub listen: SocketAddr,
+
+    /// Browser pages of which other origins may use the API, or `*` for all of them. As a variable or flag: a JSON array.
+    /// Without it only pages of the API's own origin may.
+    #[config(default = [], deserialize_with = origins)]
+    pub origins: Vec<String>,
+
+    /// A file that holds the bearer token which requests must show, and nothing else; a line break at its end does not
+    /// count. Without it everybody who can reach the API may use it.
+    #[config(deserialize_with = path)]
+    pub token_file: Option<PathBuf>,
+
+    /// How many tasks one answer holds at most; it holds fewer where they would be more than 4 MiB.
+    #[config(default = 10_000, deserialize_with = whole::<1, 100_000, _, _>)]
+    pub page_limit: usize,
+
+    /// How long the answer to an added task may wait for its announcement. An announcement that takes longer is left to
+    /// the next sweep.
+    #[config(default = "1s", deserialize_with = duration::<0, { 30 * SECOND }, _>)]
+    pub announce_within: Duration,
 }
 
 /// What is logged, and how.

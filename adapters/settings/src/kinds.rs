@@ -2,6 +2,7 @@
 //! messages both use those words.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -119,18 +120,43 @@ pub(crate) fn path<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf
 pub(crate) fn argv<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let expecting = r#"a program with its arguments as a list, such as ["python3", "work.py"]"#.to_owned();
     read(deserializer, expecting, |given| {
-        let argv: Vec<String> = match given {
-            // Variables and flags are text: there the list is a JSON array.
-            Given::Text(text) => serde_json::from_str(text).ok()?,
-            Given::List(items) => items
-                .iter()
-                .map(|item| if let Given::Text(text) = item { Some(text.clone()) } else { None })
-                .collect::<Option<_>>()?,
-            _ => return None,
-        };
+        let argv = texts(given)?;
         let runnable = argv.first().is_some_and(|program| !program.is_empty());
         (runnable && !argv.iter().any(|arg| arg.contains('\0'))).then_some(argv)
     })
+}
+
+/// An address to listen on.
+pub(crate) fn socket<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    read(deserializer, "an IP address and a port such as 127.0.0.1:8080 or [::]:80".to_owned(), |given| {
+        let Given::Text(text) = given else { return None };
+        text.parse().ok()
+    })
+}
+
+/// Origins of browser pages, as browsers send them.
+pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let expecting = r#"a list of origins such as ["https://app.example.com"], or ["*"]"#.to_owned();
+    read(deserializer, expecting, |given| {
+        // Whatever is not written as the browser would write it could never be met.
+        let is_origin = |text: &String| {
+            let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            url.is_some_and(|url| url.origin().ascii_serialization() == *text)
+        };
+        texts(given).filter(|origins| origins.iter().all(is_origin) || *origins == ["*"])
+    })
+}
+
+/// A list of texts.
+fn texts(given: &Given) -> Option<Vec<String>> {
+    match given {
+        // Variables and flags are text: there the list is a JSON array.
+        Given::Text(text) => serde_json::from_str(text).ok(),
+        Given::List(items) => {
+            items.iter().map(|item| if let Given::Text(text) = item { Some(text.clone()) } else { None }).collect()
+        }
+        _ => None,
+    }
 }
 
 /// Where to send HTTP requests.

@@ -99,6 +99,24 @@ impl From<Fault> for StoreError {
 }
 
 impl Fault {
+    /// The ledger has an entry of this number, though the row has not come that far. The row was locked, so nobody else can
+    /// have written it meanwhile: the table was truncated, or its ids were given out again, or `seq` was changed by hand.
+    pub(crate) fn entered_before(task: i64, seq: i64) -> Self {
+        Self::Refused(format!(
+            "task {task} has an entry {seq} in task_ledger already, from an earlier row of this id: give the row an id \
+             above all in task_ledger, or forget its past: DELETE FROM task_ledger WHERE task_id = {task}; UPDATE tasks \
+             SET recorded = NULL, seq = 0 WHERE id = {task}"
+        ))
+    }
+
+    /// The table gives out ids that the ledger has seen: it was truncated, or its counter was set back.
+    pub(crate) fn ids_used_before(cure: &str) -> Self {
+        Self::Refused(format!(
+            "tasks gives out ids that task_ledger has entries of already, from earlier rows: let it go on behind them: \
+             {cure}"
+        ))
+    }
+
     /// What a person gets to read.
     pub(crate) fn message(&self) -> &str {
         match self {

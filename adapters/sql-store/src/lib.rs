@@ -1,7 +1,8 @@
-//! The fenced store: core's `Store` and `Records` ports on SQLite and on MySQL or MariaDB.
+//! The fenced store: core's `Store`, `Records` and `Outbox` ports on SQLite and on MySQL or MariaDB.
 //!
 //! Every batch is one transaction with a number of statements that does not depend on its size: lock and read the rows,
-//! let core decide, write rows (compare-and-set) and ledger, commit. On MySQL that takes two round trips.
+//! let core decide, write rows (compare-and-set) and ledger, commit. On MySQL that takes two round trips, and one more
+//! to find out without locking whether anything is due.
 //!
 //! Features: `sqlite` and `mysql` (both on by default; a program with only one of them links nothing of the other), `aws`
 //! (passwords from Secrets Manager and RDS IAM tokens).
@@ -18,6 +19,7 @@ mod limits;
 #[cfg(feature = "mysql")]
 mod mysql;
 mod options;
+mod outbox;
 #[cfg(feature = "mysql")]
 mod password;
 mod plan;
@@ -30,6 +32,7 @@ mod sqlite;
 mod store;
 
 pub use error::{OpenError, SchemaError};
+pub use limits::{Misfit, check_task};
 #[cfg(feature = "mysql")]
 pub use mysql::MySqlStore;
 pub use options::{ConnectOptions, PasswordSource, TlsMode};

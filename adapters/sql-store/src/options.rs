@@ -20,10 +20,14 @@ pub struct ConnectOptions {
     pub connections: u32,
     /// How long to wait for a connection, new or free.
     pub connect_timeout: Duration,
+    /// Whether each task that is added or replayed gets a row in the outbox, in the same transaction. Only where a relay
+    /// publishes them: otherwise they pile up. Whoever shares the database chooses for itself.
+    pub announces: bool,
 }
 
 impl ConnectOptions {
-    /// The defaults for everything but the address: no password, [`TlsMode::Auto`], 8 connections, 10 s.
+    /// The defaults for everything but the address: no password, [`TlsMode::Auto`], 8 connections, 10 s, no
+    /// announcements.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -32,6 +36,7 @@ impl ConnectOptions {
             ca_file: None,
             connections: 8,
             connect_timeout: Duration::from_secs(10),
+            announces: false,
         }
     }
 }

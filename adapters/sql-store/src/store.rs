@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use taskwatch_core::ledger::Origin;
+use taskwatch_core::outbox::{Announcement, Outbox};
 use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
 use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
@@ -103,6 +104,17 @@ impl Store for SqlStore {
 }
 
 #[async_trait]
+impl Outbox for SqlStore {
+    async fn take(&self, limit: usize, now: Timestamp, again: Timestamp) -> Result<Vec<Announcement>, StoreError> {
+        either!(self, store => store.take(limit, now, again).await)
+    }
+
+    async fn published(&self, numbers: &[i64]) -> Result<(), StoreError> {
+        either!(self, store => store.published(numbers).await)
+    }
+}
+
+#[async_trait]
 impl Records for SqlStore {
     async fn list(&self, filter: &Filter) -> Result<Vec<TaskRow>, StoreError> {
         either!(self, store => store.list(filter).await)
@@ -110,6 +122,10 @@ impl Records for SqlStore {
 
     async fn records(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<Record>, StoreError> {
         either!(self, store => store.records(after, limit).await)
+    }
+
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        either!(self, store => store.any_open().await)
     }
 
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {

@@ -3,14 +3,17 @@
 //! A development dependency and nothing else: it starts programs, and `cargo xtask test` installs what they need.
 //! Nothing here skips: a test that cannot have its server fails and says what to do.
 
+mod aws;
 mod mariadb;
+mod process;
 mod programs;
 mod python;
 mod reaper;
 mod server;
 mod tls;
 
+pub use aws::{Aws, AwsError, ENV_AWS, Queue};
 pub use mariadb::{ENV_MARIADB, MariaDb, SqlError};
+pub use process::StartError;
 pub use programs::{MissingProgram, find_program};
 pub use python::{ENV_PYTHON, PythonError, python};
-pub use server::StartError;

@@ -9,8 +9,9 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::process::StartError;
 use crate::programs::{MissingProgram, find_program};
-use crate::server::{Server, StartError};
+use crate::server::Server;
 
 /// Hands one server on to other processes: `cargo xtask test` sets it, [`MariaDb::shared`] reads it.
 pub const ENV_MARIADB: &str = "TASKWATCH_TEST_MARIADB";
@@ -114,7 +115,10 @@ impl MariaDb {
             return Ok(shared);
         }
         let shared = match env::var(ENV_MARIADB) {
-            Ok(json) => Self { address: serde_json::from_str(&json).map_err(StartError::Handover)?, server: None },
+            Ok(json) => {
+                let handover = |source| StartError::Handover { name: ENV_MARIADB, source };
+                Self { address: serde_json::from_str(&json).map_err(handover)?, server: None }
+            }
             Err(_) => Self::start()?,
         };
         Ok(SHARED.get_or_init(|| shared))

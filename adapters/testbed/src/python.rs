@@ -18,7 +18,7 @@ pub enum PythonError {
     Gone(PathBuf),
 }
 
-/// The interpreter that has `pymysql`, `boto3` and `moto`.
+/// The interpreter that has `pymysql`, `boto3`, `ministack` and `moto`.
 ///
 /// # Errors
 /// [`PythonError`] when the environment names none that exists.

@@ -8,16 +8,16 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-/// Reads process ids, the last of which counts; an empty line means that nothing runs.
+/// Reads the ids of process groups, the last of which counts; an empty line means that nothing runs.
 ///
 /// The pause lets the kernel finish the killed server, which could otherwise still create files.
 const SCRIPT: &str = r#"
 while read -r line; do pid=$line; done
-if [ -n "$pid" ]; then kill -KILL "$pid"; sleep 0.5; fi
+if [ -n "$pid" ]; then kill -KILL "-$pid"; sleep 0.5; fi
 rm -rf -- "$1"
 "#;
 
-/// Kills the watched process and removes the folder once this process is gone, or this value is.
+/// Kills the watched process with all its group and removes the folder once this process is gone, or this value is.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     shell: Child,
@@ -42,7 +42,7 @@ impl Reaper {
         Ok(Self { shell, pipe })
     }
 
-    /// Names the process to kill; `None` if there is none at present.
+    /// Names the process to kill, the leader of its group; `None` if there is none at present.
     pub(crate) fn watch(&mut self, pid: Option<u32>) -> io::Result<()> {
         let line = pid.map_or_else(String::new, |pid| pid.to_string());
         self.pipe.as_mut().map_or(Ok(()), |pipe| writeln!(pipe, "{line}"))

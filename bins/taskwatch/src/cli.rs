@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use taskwatch_settings::{Settings, SettingsError};
 
-use crate::commands::{add, cancel, completions, demo, list, migrate, replay, run, settings, show, verify};
+use crate::commands::{add, cancel, completions, demo, list, migrate, replay, run, serve, settings, show, verify};
 use crate::exit::HELP as EXIT_CODES;
 use crate::out::Colour;
 
@@ -42,7 +42,7 @@ pub(crate) struct Globals {
     #[arg(long, global = true, value_name = "URL")]
     pub(crate) database: Option<String>,
     /// Give a setting, such as worker.lease=90s; may be repeated
-    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = key_value)]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) set: Vec<(String, String)>,
     /// Colour the output
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto, value_name = "WHEN")]
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Cancel(cancel::Cancel),
     /// Work due tasks from the database until interrupted
     Run(run::Run),
+    /// Take tasks over HTTP until interrupted
+    Serve(serve::Serve),
     /// Put captured messages through the engine, and dead tasks back to work
     Replay(replay::Replay),
     /// Audit the books: every law, on every task
@@ -74,6 +76,26 @@ pub(crate) enum Command {
     Completions(completions::Completions),
     /// See all of it work on a few hundred tasks in a database of their own
     Demo(demo::Demo),
+}
+
+impl Cli {
+    /// The whole command line, in which `--set` may stand before the command and after it.
+    ///
+    /// A global argument of clap's would do so too, but where both are given, it forgets the first without a word.
+    pub(crate) fn tree() -> clap::Command {
+        let tree = Self::command();
+        let set = tree.get_arguments().find(|argument| argument.get_id() == "set").cloned();
+        tree.mut_subcommands(|command| command.args(&set))
+    }
+
+    /// Reads the arguments of this process; ends it with a message where they make no sense.
+    pub(crate) fn from_arguments() -> Self {
+        let matches = Self::tree().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        let after = matches.subcommand().and_then(|(_, after)| after.get_many("set"));
+        cli.globals.set.extend(after.into_iter().flatten().cloned());
+        cli
+    }
 }
 
 impl Globals {
@@ -94,13 +116,27 @@ fn key_value(text: &str) -> Result<(String, String), String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        Cli::tree().debug_assert();
+    }
+
+    /// Where clap would break lines that are broken by hand already, the help looks torn.
+    #[test]
+    fn texts_broken_by_hand_fit_where_clap_breaks_lines() {
+        let tree = Cli::tree();
+        for command in tree.get_subcommands().chain([&tree]) {
+            let texts = [command.get_after_help(), command.get_after_long_help()];
+            for line in texts
+                .into_iter()
+                .flatten()
+                .flat_map(|text| text.to_string().lines().map(str::to_owned).collect::<Vec<_>>())
+            {
+                assert!(line.chars().count() <= 96, "{}: {line}", command.get_name());
+            }
+        }
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub(crate) enum Exit {
     Database = 4,
     /// Anything else: a file that cannot be read or written, a bug.
     Other = 5,
-    /// A second signal cut the drain short.
+    /// A signal ended the demo, or a second one cut a drain short.
     Interrupted = 130,
 }
 
@@ -37,7 +37,7 @@ Exit codes:
     3  some of the input was bad; the rest has been dealt with
     4  the database cannot be reached or used
     5  anything else: a file that cannot be read or written
-  130  a second signal cut the drain short";
+  130  interrupted: the demo by a signal, a worker by the second one";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -58,8 +58,13 @@ pub(crate) enum Failed {
     #[error("failed to use the settings: {0}")]
     Policy(#[from] PolicyError),
     /// The way to the database.
-    #[error("failed to {0}")]
-    Open(#[from] OpenError),
+    #[error("{place}: failed to {error}")]
+    Open {
+        /// Its address, which holds no password.
+        place: String,
+        /// What stood in the way.
+        error: OpenError,
+    },
     /// The state of the database.
     #[error("failed to {0}")]
     Schema(#[from] SchemaError),
@@ -82,15 +87,10 @@ impl Failed {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Settings(_) | Self::Policy(_) => Exit::Usage,
-            Self::Open(OpenError::Url { .. } | OpenError::Settings(_)) => Exit::Usage,
-            Self::Open(_) | Self::Schema(_) | Self::Store(_) | Self::NoDatabase(_) => Exit::Database,
+            Self::Open { error: OpenError::Url { .. } | OpenError::Settings(_), .. } => Exit::Usage,
+            Self::Open { .. } | Self::Schema(_) | Self::Store(_) | Self::NoDatabase(_) => Exit::Database,
             Self::Io(_) | Self::Other(_) => Exit::Other,
         }
-    }
-
-    /// Whether the reader of our output has gone, as `head` does: not an error to talk about.
-    pub(crate) fn is_closed_pipe(&self) -> bool {
-        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
     /// Says it on standard error.

@@ -12,12 +12,10 @@ mod work;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use crate::exit::{Exit, Failed};
+use crate::exit::Failed;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = cli::Cli::from_arguments();
     out::choose_colour(cli.globals.color);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -28,7 +26,6 @@ fn main() -> ExitCode {
     runtime.shutdown_background();
     match result {
         Ok(exit) => exit.into(),
-        Err(failed) if failed.is_closed_pipe() => Exit::Done.into(),
         Err(failed) => failed.tell(),
     }
 }

@@ -2,7 +2,7 @@
 //! where somebody sees it.
 
 use std::fmt::Display;
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::time::{Duration, UNIX_EPOCH};
 
 use anstyle::{AnsiColor, Style};
@@ -42,12 +42,21 @@ pub(crate) fn choose_colour(colour: Colour) {
 
 /// One line of the result.
 pub(crate) fn line(text: impl Display) -> io::Result<()> {
-    writeln!(anstream::stdout(), "{text}")
+    unless_closed(writeln!(anstream::stdout(), "{text}"))
 }
 
 /// Text that brings its own line ends, written as it is.
 pub(crate) fn raw(text: &[u8]) -> io::Result<()> {
-    io::stdout().write_all(text)
+    let mut stdout = io::stdout();
+    unless_closed(stdout.write_all(text).and_then(|()| stdout.flush()))
+}
+
+/// A reader that has seen enough, as `head` has, changes neither what is done nor the exit code.
+fn unless_closed(written: io::Result<()>) -> io::Result<()> {
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
 }
 
 /// One JSON value, indented for those who look at it.
@@ -63,6 +72,11 @@ pub(crate) fn remark(text: impl Display) {
 /// Says what went wrong.
 pub(crate) fn complain(text: &str) {
     remark(format_args!("{BAD}error:{BAD:#} {text}"));
+}
+
+/// Whether standard error is a terminal that a line can be drawn on again and again.
+pub(crate) fn is_drawable() -> bool {
+    io::stderr().is_terminal() && anstyle_query::term_supports_color()
 }
 
 /// Text in a style.

@@ -3,16 +3,17 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
 use clap::Args;
 use taskwatch_core::engine::{Engine, Parts};
 use taskwatch_core::ledger::{Origin, Source};
-use taskwatch_core::policy::{Backoff, Policy};
-use taskwatch_core::ports::{AttemptInfo, Entropy, Failure, Handler, Observer, Store};
+use taskwatch_core::policy::{Backoff, LONGEST_LEASE, Policy};
+use taskwatch_core::ports::{AttemptInfo, Failure, Handler, Observer, Store};
 use taskwatch_core::task::Task;
-use taskwatch_handlers::{Command, Http, SeededEntropy, Simulate, Simulation, Spawned, SystemEntropy, TokioClock};
+use taskwatch_handlers::{Command, Http, Simulate, Simulation, Spawned, SystemEntropy, TokioClock};
 use taskwatch_settings::{Settings, Work};
 
 use crate::exit::Failed;
@@ -112,14 +113,17 @@ fn engine(
     source: Source,
     observer: Arc<dyn Observer>,
 ) -> Result<Arc<Engine>, Failed> {
-    let entropy: Arc<dyn Entropy> = match settings.worker.seed {
-        Some(seed) => Arc::new(SeededEntropy::new(seed)),
-        None => Arc::new(SystemEntropy),
-    };
+    let entropy = Arc::new(SystemEntropy);
     let origin = Origin::new(source, settings.worker.name.clone().unwrap_or_else(process_name));
-    let policy = policy(settings);
+    let mut policy = policy(settings);
+    if let Some(Work::Command(_) | Work::Http { .. }) = settings.handler.work {
+        policy.time_limit = (policy.time_limit + OWN_END).min(LONGEST_LEASE);
+    }
     Ok(Arc::new(Engine::new(Parts { store, handler, clock: Arc::new(TokioClock), entropy, observer, origin, policy })?))
 }
+
+/// Handlers that keep the time limit by themselves know best what came of the work; the engine's own limit lies behind.
+const OWN_END: Duration = Duration::from_secs(5);
 
 fn policy(settings: &Settings) -> Policy {
     let worker = &settings.worker;
@@ -135,7 +139,7 @@ fn policy(settings: &Settings) -> Policy {
     }
 }
 
-fn handler(work: &Work, time_limit: std::time::Duration) -> Result<Arc<dyn Handler>, Failed> {
+fn handler(work: &Work, time_limit: Duration) -> Result<Arc<dyn Handler>, Failed> {
     let usage = |error: &dyn std::error::Error| Failed::Usage(format!("failed to prepare the handler: {error}"));
     Ok(match work {
         Work::Simulate(simulate) => {

@@ -10,16 +10,34 @@ use crate::workspace::Workspace;
 
 /// A generated file: its path from the root, and what makes its text.
 ///
-/// What a binary knows is had by calling it: `|workspace| output(&mut workspace.cargo(["run", "--quiet", ...]))`.
-type Generated = (&'static str, fn(&Workspace) -> Result<String>);
+/// From the libraries, not from a binary that prints the same: that would have to be built before any check could run.
+type Generated = (&'static str, fn() -> String);
 
-const FILES: [Generated; 1] = [("core/states.md", |_| Ok(taskwatch_core::diagram::states_markdown()))];
+const FILES: [Generated; 2] =
+    [("core/states.md", taskwatch_core::diagram::states_markdown), ("adapters/settings/SETTINGS.md", settings)];
+
+/// Stands above the table that `taskwatch settings --markdown` prints.
+const SETTINGS_HEAD: &str = "\
+<!-- Written by `cargo xtask generate` from adapters/settings/src/definitions.rs. -->
+
+# Settings
+
+Each is given by a flag (`--set worker.lease=90s`), by a variable (`TASKWATCH_WORKER_LEASE=90s`) or in a TOML file
+(`[worker]` and below it `lease = \"90s\"`); the first of these that has it counts. The file is `taskwatch.toml` in the
+current folder, or the one that `--config` or `TASKWATCH_CONFIG` names. Unknown settings and those that contradict each
+other are refused by name. `taskwatch settings` shows what counts now, and where it comes from.
+
+";
+
+fn settings() -> String {
+    format!("{SETTINGS_HEAD}{}", taskwatch_settings::markdown_table())
+}
 
 /// Writes all of them; with `check`, writes nothing and fails if one differs.
 pub(crate) fn run(workspace: &Workspace, check: bool) -> Result<()> {
     let mut stale = Vec::new();
     for (path, make) in FILES {
-        let text = make(workspace).with_context(|| format!("failed to generate {path}"))?;
+        let text = make();
         if is_current(&workspace.root.join(path), &text)? {
             continue;
         }

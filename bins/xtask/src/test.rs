@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use anyhow::Result;
-use taskwatch_testbed::{ENV_MARIADB, ENV_PYTHON};
+use anyhow::{Result, anyhow};
+use taskwatch_testbed::{Aws, ENV_AWS, ENV_MARIADB, ENV_PYTHON};
 
 use crate::steps::Steps;
 use crate::workspace::{Workspace, quiet, run as run_command};
@@ -24,16 +24,27 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
     if !quick {
         let clippy = cargo(&["clippy", "--workspace", "--all-targets"]);
         steps.step("clippy", || run_command(&mut deny_warnings(clippy)))?;
+        let packages = ["--package", "taskwatch", "--package", "taskwatch-sql-store"];
+        let clippy = cargo(&[&["clippy", "--all-targets", "--features", "taskwatch/aws"], &packages[..]].concat());
+        steps.step("clippy with the AWS SDK", || run_command(&mut deny_warnings(clippy)))?;
         let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
         steps.step("documentation", || run_command(doc.env("RUSTDOCFLAGS", "-Dwarnings")))?;
     }
     steps.step("build tests", || run_command(cargo(&["test", "--no-run"]).args(chosen(arguments))))?;
     let server = steps.step("start MariaDB", mariadb::start)?;
+    let aws =
+        steps.step("start MiniStack", || Aws::start_with(&python).map_err(|error| anyhow!("failed to {error}")))?;
     steps.step("tests", || {
         let mut tests = workspace.cargo(["test"]);
-        tests.args(chosen(arguments)).env(ENV_MARIADB, server.handover()).env(ENV_PYTHON, &python);
+        tests.args(chosen(arguments)).env(ENV_MARIADB, server.handover());
+        tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python);
         run_command(&mut tests)
     })?;
+    // Nothing else differs with it.
+    if arguments.is_empty() {
+        let mut tests = cargo(&["test", "--package", "taskwatch-sql-store", "--lib", "--features", "aws"]);
+        steps.step("tests with the AWS SDK", || run_command(tests.env(ENV_PYTHON, &python)))?;
+    }
     eprintln!("\n{}", steps.summary());
     Ok(())
 }

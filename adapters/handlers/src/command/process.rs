@@ -1,7 +1,9 @@
 //! A process group that lives no longer than its attempt.
 
+use std::collections::HashSet;
 use std::io;
 use std::process::ExitStatus;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -14,6 +16,34 @@ use crate::text::Tail;
 /// keep a pipe open for longer.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// Every group of this process that may be alive.
+static GROUPS: LazyLock<Mutex<HashSet<Pid>>> = LazyLock::new(Mutex::default);
+
+/// Whether [`kill_all_groups`] has been called. Programs are started under its read lock, so that none is missed.
+static OVER: RwLock<bool> = RwLock::new(false);
+
+/// Kills every program that a [`Command`](crate::Command) of this process runs, with its group, for a process that is
+/// about to exit without a drain.
+///
+/// From here on no program is started, and the attempts that were cut off never come to a result: whoever finds their
+/// leases run out settles them.
+pub fn kill_all_groups() {
+    *OVER.write().unwrap_or_else(PoisonError::into_inner) = true;
+    for id in groups().drain() {
+        // Fails only if nobody is left, or if the rest run as another user.
+        let _ = kill_process_group(id, Signal::KILL);
+    }
+}
+
+fn is_over() -> bool {
+    *OVER.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn groups() -> MutexGuard<'static, HashSet<Pid>> {
+    // Nothing is left half done where a panic could strike.
+    GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A child that leads a group of its own. Dropping it kills them all.
 pub(super) struct Group {
     child: Child,
@@ -23,8 +53,14 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn spawn(mut command: Command) -> io::Result<Self> {
+        let over = OVER.read().unwrap_or_else(PoisonError::into_inner);
+        if *over {
+            return Err(io::Error::other("this process is about to exit"));
+        }
         let child = command.process_group(0).spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        groups().extend(id);
+        drop(over);
         Ok(Self { child, id })
     }
 
@@ -44,6 +80,7 @@ impl Group {
             _ = &mut pipes => None,
         };
         match ended {
+            Some(_) if is_over() => std::future::pending().await,
             Some(status) => {
                 self.kill();
                 // What was in the pipes when it ended belongs to the reason.
@@ -53,6 +90,9 @@ impl Group {
             // It has closed its outputs and goes on working.
             None => {
                 let status = self.child.wait().await?;
+                if is_over() {
+                    std::future::pending::<()>().await;
+                }
                 self.kill();
                 Ok(status)
             }
@@ -65,6 +105,7 @@ impl Group {
         if let Some(id) = self.id.take() {
             // Fails only if nobody is left, or if the rest run as another user.
             let _ = kill_process_group(id, Signal::KILL);
+            groups().remove(&id);
         }
     }
 }

@@ -28,18 +28,31 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
 
 #[test]
 fn values_keep_to_their_limits() {
-    let cases: [(&str, &[&str], &[&str]); 13] = [
+    let cases: [(&str, &[&str], &[&str]); 16] = [
         ("worker.concurrency", &["1", "1000"], &["0", "1001", "-1", "1.5", "x", "", "99999999999999999999"]),
         ("worker.lease", &["1s", "12h"], &["999ms", "12h 1ms", "60", "1 fortnight", "-1s", ""]),
         ("worker.max_attempts", &["1", "1000"], &["0", "1001"]),
         ("worker.poll", &["10ms", "1h"], &["9ms", "0", "61m"]),
         ("worker.drain", &["0s", "12h"], &["13h"]),
-        ("worker.seed", &["0", "18446744073709551615"], &["-1", "18446744073709551616"]),
         ("worker.name", &["a", &"x".repeat(100)], &["", "a\nb", &"x".repeat(101)]),
         ("handler.time_limit", &["10ms", "12h"], &["9ms", "12h 1s"]),
         ("database.connections", &["1", "1000"], &["0", "1001"]),
         ("database.connect_timeout", &["100ms", "10m"], &["99ms", "11m"]),
         ("aws.region", &["eu-west-1", "us-gov-west-1"], &["EU", "eu_west_1", "ireland", ""]),
+        ("intake.listen", &["0.0.0.0:0", "[::1]:8080"], &["8080", "localhost:8080", "127.0.0.1", "1.2.3.4:65536", ""]),
+        (
+            "intake.origins",
+            &["[]", r#"["*"]"#, r#"["http://127.0.0.1:3000", "https://a.example"]"#],
+            &[
+                "*",
+                r#"["https://a.example/"]"#,
+                r#"["a.example"]"#,
+                r#"["null"]"#,
+                r#"["*", "https://a.example"]"#,
+                "[1]",
+            ],
+        ),
+        ("intake.page_limit", &["1", "100000"], &["0", "100001"]),
         ("log.level", &["off", "error", "warn", "info", "debug", "trace"], &["INFO", "verbose", ""]),
         ("log.format", &["text", "json"], &["yaml"]),
     ];

@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 31] = [
+const ALL: [(&str, Option<&str>, &str, &str); 36] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -34,7 +34,11 @@ const ALL: [(&str, Option<&str>, &str, &str); 31] = [
     ("worker.drain", Some("20s"), "0s", r#""0s""#),
     ("worker.poll", Some("1s"), "10ms", r#""10ms""#),
     ("worker.adopt_after", Some("10m"), "1day", r#""1day""#),
-    ("worker.seed", None, "42", "42"),
+    ("intake.listen", Some("127.0.0.1:8080"), "[::]:80", r#""[::]:80""#),
+    ("intake.origins", Some("[]"), r#"["https://app.example.com"]"#, r#"["https://app.example.com"]"#),
+    ("intake.token_file", None, "/run/token", r#""/run/token""#),
+    ("intake.page_limit", Some("10000"), "50", "50"),
+    ("intake.announce_within", Some("1s"), "0s", r#""0s""#),
     ("log.level", Some("info"), "off", r#""off""#),
 ];
 
@@ -138,7 +142,7 @@ fn defaults_arrive_where_they_belong() {
     assert_eq!(settings.database.place, DatabasePlace::Sqlite("taskwatch.db".into()));
     assert_eq!((settings.handler.work, settings.handler.time_limit), (None, Duration::from_secs(900)));
     let worker = settings.worker;
-    assert_eq!((worker.name, worker.seed, worker.max_attempts), (None, None, 5));
+    assert_eq!((worker.name, worker.max_attempts), (None, 5));
     assert_eq!((worker.lease, worker.drain), (Duration::from_secs(60), Duration::from_secs(20)));
     assert_eq!((worker.backoff_base, worker.backoff_cap), (Duration::from_secs(1), Duration::from_secs(900)));
     assert_eq!((worker.poll, worker.adopt_after), (Duration::from_secs(1), Duration::from_secs(600)));

@@ -1,4 +1,5 @@
-//! Adding tasks: rows and first entries in one packet, the commit in another, once the ids are known to be right.
+//! Adding tasks: rows and first entries in one packet (or several, for a big batch), the commit in another, once the ids
+//! are known to be right.
 
 use std::collections::BTreeMap;
 
@@ -11,8 +12,10 @@ use taskwatch_core::task::{NewTask, TaskId};
 use taskwatch_core::time::Timestamp;
 
 use super::fault::commit_fault;
+use super::outbox::announce_added;
 use super::packet::Packet;
-use super::session::{Connector, Link};
+use super::session::{Broken, Connector, Link};
+use super::transact::is_entered_before;
 use crate::batch::{self, Batch};
 use crate::error::Fault;
 use crate::limits;
@@ -20,59 +23,92 @@ use crate::rows::ledger_columns;
 
 pub(super) async fn insert(
     pool: &Pool<Connector>,
+    announces: bool,
     tasks: &[NewTask],
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Vec<Inserted>, Fault> {
-    tasks.iter().try_for_each(limits::check)?;
+    tasks.iter().try_for_each(limits::check_task)?;
     let mut link = Link::take(pool).await?;
-    let keys = batch::keys(tasks);
-    let known = if keys.is_empty() {
-        BTreeMap::new()
-    } else {
-        // Read outside of the transaction: if a key comes in between, the insert fails and all of it is done again.
+    let longest = link.longest_packet();
+    let mut known = BTreeMap::new();
+    // Read outside of the transaction: if a key comes in between, the insert fails and all of it is done again.
+    for keys in limits::pieces(batch::keys(tasks), longest, |key| 2 * key.len() + 8) {
         match link.send(find(&keys)).await {
-            Ok(answers) => answers[0].rows.iter().map(key).collect::<Result<_, _>>()?,
+            Ok(answers) => {
+                for row in &answers[0].rows {
+                    known.extend([key(row)?]);
+                }
+            }
             Err(broken) => return Err(link.abandon(pool, &broken).await),
         }
-    };
+    }
     let batch = Batch::new(tasks, &known, origin, now);
-    if batch.fresh.is_empty() {
-        link.release();
-        return batch.inserted(&[]);
+    let mut ids: Vec<TaskId> = Vec::with_capacity(batch.fresh.len());
+    let step = link.id_step();
+    let pieces = limits::pieces(batch.fresh.iter().copied(), longest, weight);
+    for piece in &pieces {
+        let begins = ids.is_empty();
+        let mut packet = add(&batch, piece, begins, origin, now, step);
+        if announces {
+            announce_added(&mut packet, &batch, piece, step);
+        }
+        let answers = match link.send(packet).await {
+            Ok(answers) => answers,
+            Err(broken) if is_entered_before(&broken, usize::from(begins) + 1) => {
+                return Err(abandon_used_ids(pool, link, &broken).await);
+            }
+            Err(broken) => return Err(link.abandon(pool, &broken).await),
+        };
+        // A statement that names its rows draws its ids in one go: first, first + step, ... The ledger was filled on
+        // that ground; where it does not hold, the counts differ and nothing is committed.
+        let made = &answers[usize::from(begins)..];
+        let entered = made.get(1).map_or(0, |answer| answer.affected);
+        if usize::try_from(entered) != Ok(piece.len()) {
+            return Err(Fault::Refused(format!(
+                "{} tasks were inserted but {entered} found with the ids expected: the server does not number rows in order",
+                piece.len()
+            )));
+        }
+        let first = made.first().and_then(|answer| i64::try_from(answer.first_id).ok()).unwrap_or(0);
+        for id in (first..).step_by(usize::try_from(step).unwrap_or(1)).take(piece.len()) {
+            ids.push(TaskId::try_from(id).map_err(|error| Fault::Refused(error.to_string()))?);
+        }
     }
-    let answers = match link.send(add(&batch, origin, now, link.id_step())).await {
-        Ok(answers) => answers,
-        Err(broken) => return Err(link.abandon(pool, &broken).await),
-    };
-    // A statement that names its rows draws its ids in one go: first, first + step, ... The ledger was filled on that
-    // ground; where it does not hold, the counts differ and nothing is committed.
-    let first = answers.get(1).and_then(|answer| i64::try_from(answer.first_id).ok()).unwrap_or(0);
-    let entered = answers.get(2).map_or(0, |answer| answer.affected);
-    if usize::try_from(entered) != Ok(batch.fresh.len()) {
-        return Err(Fault::Refused(format!(
-            "{} tasks were inserted but {entered} found with the ids expected: the server does not number rows in order",
-            batch.fresh.len()
-        )));
-    }
-    if let Err(broken) = link.send(Packet::new("COMMIT")).await {
+    if !pieces.is_empty()
+        && let Err(broken) = link.send(Packet::new("COMMIT")).await
+    {
         let fault = commit_fault(&broken.error, true);
         return Err(link.abandon_as(pool, &broken.error, fault).await);
     }
-    let step = link.id_step();
     link.release();
-    let ids: Vec<TaskId> = (first..)
-        .step_by(usize::try_from(step).unwrap_or(1))
-        .take(batch.fresh.len())
-        .map(|id| TaskId::try_from(id).map_err(|error| Fault::Unknown(error.to_string())))
-        .collect::<Result<_, _>>()?;
     batch.inserted(&ids)
+}
+
+/// Says which ids are free, where the table gives out those that the ledger has seen.
+async fn abandon_used_ids(pool: &Pool<Connector>, mut link: Link, broken: &Broken) -> Fault {
+    let largest = link.send(Packet::new("SELECT MAX(task_id) FROM task_ledger")).await.ok();
+    let largest = largest.and_then(|answers| answers.first()?.rows.first()?.try_get::<i64, _>(0).ok());
+    let fault = link.abandon(pool, broken).await;
+    match largest {
+        Some(largest) => {
+            Fault::ids_used_before(&format!("ALTER TABLE tasks AUTO_INCREMENT = {}", largest.saturating_add(1)))
+        }
+        None => fault,
+    }
+}
+
+/// How long the SQL text of a task is at most: its texts in hexadecimal, and the numbers.
+fn weight(task: &&NewTask) -> usize {
+    let texts = [Some(&task.title), task.description.as_ref(), task.idempotency_key.as_ref()];
+    300 + texts.into_iter().flatten().map(|text| 2 * text.len()).sum::<usize>()
 }
 
 /// Asks which of the keys the table has already.
 fn find(keys: &[&str]) -> Packet {
-    let mut packet =
-        Packet::new("SELECT CONVERT(idempotency_key USING utf8mb4), id FROM tasks WHERE idempotency_key IN (");
+    let mut packet = Packet::new(
+        "SELECT CONVERT(idempotency_key USING utf8mb4), CAST(id AS SIGNED) FROM tasks WHERE idempotency_key IN (",
+    );
     packet.list(keys, |packet, key| packet.bytes(key)).sql(")");
     packet
 }
@@ -84,15 +120,22 @@ fn key(row: &MySqlRow) -> Result<(String, TaskId), Fault> {
     Ok((row.try_get(0).map_err(refused)?, id))
 }
 
-/// Opens a transaction, inserts the rows, and an entry for each row that the insert must have made.
-pub(super) fn add(batch: &Batch<'_>, origin: &Origin, now: Timestamp, id_step: i64) -> Packet {
-    let mut packet = Packet::new("START TRANSACTION");
+/// Inserts the rows, and an entry for each row that the insert must have made; the first piece opens the transaction.
+pub(super) fn add(
+    batch: &Batch<'_>,
+    piece: &[&NewTask],
+    begins: bool,
+    origin: &Origin,
+    now: Timestamp,
+    id_step: i64,
+) -> Packet {
+    let mut packet = if begins { Packet::new("START TRANSACTION") } else { Packet::default() };
     packet
         .then(
             "INSERT INTO tasks (title, description, status, recorded, due_at, max_attempts, on_abandon, seq, \
              created_at, idempotency_key) VALUES ",
         )
-        .list(&batch.fresh, |packet, task| {
+        .list(piece, |packet, task| {
             packet.sql("(").text(&task.title).sql(", ").text_or_null(task.description.as_deref());
             packet.sql(", 'Pending', 'Pending', ").int(batch.due(task).as_micros()).sql(", ");
             packet.int_or_null(task.max_attempts).sql(", ").text(task.on_abandon.as_str()).sql(", 1, ");
@@ -109,7 +152,7 @@ pub(super) fn add(batch: &Batch<'_>, origin: &Origin, now: Timestamp, id_step: i
         .sql(", ")
         .text(&limits::cut(&origin.worker, limits::WORKER))
         .sql(", NULL, NULL FROM tasks FORCE INDEX (PRIMARY) WHERE id >= LAST_INSERT_ID() AND id < LAST_INSERT_ID() + ")
-        .int(id_step * i64::try_from(batch.fresh.len()).unwrap_or(i64::MAX))
+        .int(id_step * i64::try_from(piece.len()).unwrap_or(i64::MAX))
         .sql(" AND MOD(CAST(id AS SIGNED) - CAST(LAST_INSERT_ID() AS SIGNED), ")
         .int(id_step)
         .sql(") = 0 AND seq = 1 AND recorded = 'Pending' AND created_at = ")

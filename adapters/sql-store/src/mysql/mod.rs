@@ -1,20 +1,29 @@
 //! The store on MySQL 8 and MariaDB 10.6 or later.
 
+mod extend;
 mod fault;
 mod insert;
+mod outbox;
 pub(crate) mod packet;
 mod read;
+mod select;
 pub(crate) mod session;
+#[cfg(test)]
+mod tests;
 mod transact;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use deadpool::managed::Pool;
 use taskwatch_core::ledger::Origin;
+use taskwatch_core::outbox::{Announcement, Outbox};
 use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
 use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
 
 pub(crate) use self::fault::fault;
+use self::select::Plenty;
 use self::session::{Connector, Link};
 use crate::error::{OpenError, SchemaError};
 use crate::options::{ConnectOptions, PasswordSource, Target, TlsMode};
@@ -26,6 +35,8 @@ use crate::schema::{self, Health};
 #[derive(Debug, Clone)]
 pub struct MySqlStore {
     pool: Pool<Connector>,
+    plenty: Arc<Plenty>,
+    announces: bool,
 }
 
 impl MySqlStore {
@@ -47,6 +58,11 @@ impl MySqlStore {
             let why = "an RDS IAM token is sent in clear text: it needs a verified TLS connection (database.tls)";
             return Err(OpenError::Settings(why.to_owned()));
         }
+        if let Some(ca) = &options.ca_file {
+            // The driver's own message would not name the file.
+            let named = |error| OpenError::Connect(format!("read database.ca_file {}: {error}", ca.display()));
+            tokio::fs::File::open(ca).await.map_err(named)?;
+        }
         let credentials = Credentials::new(&options.password)?;
         let connector = Connector { target, credentials, tls, ca_file: options.ca_file.clone() };
         let pool = Pool::builder(connector)
@@ -56,7 +72,7 @@ impl MySqlStore {
             .create_timeout(Some(options.connect_timeout))
             .build()
             .map_err(|error| OpenError::Settings(error.to_string()))?;
-        let store = Self { pool };
+        let store = Self { pool, plenty: Arc::default(), announces: options.announces };
         let link = Link::take(&store.pool).await.map_err(|fault| OpenError::Connect(fault.message().to_owned()))?;
         link.release();
         Ok(store)
@@ -99,15 +115,26 @@ impl MySqlStore {
 #[async_trait]
 impl Store for MySqlStore {
     async fn insert(&self, tasks: &[NewTask], origin: &Origin, now: Timestamp) -> Result<Vec<Inserted>, StoreError> {
-        Ok(retrying(|| insert::insert(&self.pool, tasks, origin, now)).await?)
+        Ok(retrying(|| insert::insert(&self.pool, self.announces, tasks, origin, now)).await?)
     }
 
     async fn transact(&self, select: &Select, decide: &Decide<'_>) -> Result<Vec<Seen>, StoreError> {
-        Ok(retrying(|| transact::transact(&self.pool, select, decide)).await?)
+        Ok(retrying(|| transact::transact(&self.pool, &self.plenty, self.announces, select, decide)).await?)
     }
 
     async fn extend(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, StoreError> {
-        Ok(retrying(|| transact::extend(&self.pool, leases, until)).await?)
+        Ok(retrying(|| extend::extend(&self.pool, leases, until)).await?)
+    }
+}
+
+#[async_trait]
+impl Outbox for MySqlStore {
+    async fn take(&self, limit: usize, now: Timestamp, again: Timestamp) -> Result<Vec<Announcement>, StoreError> {
+        crate::outbox::take(limit, |limit| outbox::take(&self.pool, limit, now, again)).await
+    }
+
+    async fn published(&self, numbers: &[i64]) -> Result<(), StoreError> {
+        Ok(retrying(|| outbox::published(&self.pool, numbers)).await?)
     }
 }
 
@@ -120,6 +147,10 @@ impl Records for MySqlStore {
     async fn records(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<Record>, StoreError> {
         let after = after.map_or(0, TaskId::get);
         Ok(retrying(|| read::records(&self.pool, after, i64::MAX, limit)).await?)
+    }
+
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        Ok(retrying(|| read::any_open(&self.pool)).await?)
     }
 
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {

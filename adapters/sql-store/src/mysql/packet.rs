@@ -122,6 +122,11 @@ impl Packet {
         self.statements
     }
 
+    /// How many bytes it has.
+    pub(crate) const fn len(&self) -> usize {
+        self.sql.len()
+    }
+
     /// The text, which is safe because of what the methods above let in.
     pub(crate) fn into_sql(self) -> AssertSqlSafe<String> {
         AssertSqlSafe(self.sql)

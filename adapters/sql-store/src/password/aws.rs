@@ -1,12 +1,13 @@
 //! Passwords from AWS: a secret, or a token made from the credentials of the environment.
 
+use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::error::{DisplayErrorContext, SdkError};
+use aws_sdk_secretsmanager::error::SdkError;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -64,7 +65,7 @@ impl SecretSource {
 
     async fn fetch(&self, client: &Client) -> Result<Login, Fault> {
         let answer = client.get_secret_value().secret_id(&self.secret).send().await.map_err(|error| {
-            let why = format!("the secret {} cannot be read: {}", self.secret, DisplayErrorContext(&error));
+            let why = format!("the secret {} cannot be read: {}", self.secret, chain(&error));
             match error {
                 SdkError::ServiceError(context) if !context.err().is_internal_service_error() => Fault::Refused(why),
                 SdkError::ConstructionFailure(_) => Fault::Refused(why),
@@ -76,6 +77,12 @@ impl SecretSource {
             .ok_or_else(|| Fault::Refused(format!("the secret {} is binary: store it as text", self.secret)))?;
         secret_json::read(&self.secret, content)
     }
+}
+
+/// What an error says, and what its causes say. Not their debug forms: these would show the raw answer, and so the secret.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The region that an ARN names: `arn:aws:secretsmanager:REGION:..`.
@@ -117,7 +124,7 @@ async fn make(config: &SdkConfig, target: &MySqlTarget, now: SystemTime) -> Resu
     let credentials = provider
         .provide_credentials()
         .await
-        .map_err(|error| Fault::Unavailable(format!("no AWS credentials: {}", DisplayErrorContext(&error))))?;
+        .map_err(|error| Fault::Unavailable(format!("no AWS credentials: {}", chain(&error))))?;
     let place = (host, target.port.unwrap_or(3306));
     let token = rds_token::token(place, user, region.as_ref(), &credentials, now)
         .map_err(|error| Fault::Refused(format!("failed to {error}")))?;
@@ -200,6 +207,35 @@ mod tests {
         let gone = SecretSource::new("db".into(), None);
         assert!(gone.client.set(client).is_ok());
         assert!(matches!(gone.login().await, Err(Fault::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_read_is_not_shown() {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            // The SDK asks again when it cannot read the answer.
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut request = vec![0; 8192];
+                let _ = client.read(&mut request).await.unwrap();
+                let body = r#"{"Name":"db","SecretString":"hidden-s3cret","CreatedDate":{}"#;
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.1\r\nconnection: close";
+                let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new("eu-west-1"))
+            .endpoint_url(format!("http://127.0.0.1:{port}"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new("k", "s", None, None, "test")))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .load()
+            .await;
+        let source = SecretSource::new("db".into(), None);
+        assert!(source.client.set(Client::new(&config)).is_ok());
+        let told = source.login().await.unwrap_err();
+        assert!(told.message().contains("db") && !told.message().contains("s3cret"), "{told:?}");
     }
 
     #[tokio::test]

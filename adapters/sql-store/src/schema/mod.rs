@@ -1,8 +1,13 @@
-//! The two tables, and how a database comes to have them.
+//! The tables, and how a database comes to have them.
 //!
 //! Migrations only add: columns with defaults, an index, a table. A program that knows the original four columns alone
-//! keeps working before, during and after. The version is kept in `taskwatch_schema`, one row for each step taken.
+//! keeps working before, during and after. The version is kept in `taskwatch_schema`, one row for each step taken:
+//!
+//! 1. the columns of `tasks` beside the original four, its indexes, and `task_ledger`;
+//! 2. `task_outbox`.
 
+#[cfg(feature = "mysql")]
+mod columns;
 #[cfg(feature = "mysql")]
 pub(crate) mod mysql;
 #[cfg(feature = "sqlite")]
@@ -11,7 +16,7 @@ pub(crate) mod sqlite;
 use crate::error::SchemaError;
 
 /// The schema version that this program needs.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Says what is wrong with a database at version `found`, if anything.
 pub(crate) fn require_current(found: u32) -> Result<(), SchemaError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use deadpool::managed::Pool;
 use sqlx::Row;
 
+use super::columns::{self, Column};
 use super::{Health, SCHEMA_VERSION};
 use crate::error::{Fault, SchemaError};
 use crate::mysql::packet::Packet;
@@ -16,6 +17,15 @@ use crate::mysql::session::{Answer, Connector, Link};
 
 /// A statement that changes a table may copy it.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What writes rows is repeated after these pauses, when another program had them locked.
+const REPEATED: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(250),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(2),
+];
 
 /// The original table, for a database that has none.
 const TASKS: &str = "\
@@ -76,6 +86,16 @@ const LEDGER: &str = "\
         INDEX task_ledger_time (recorded_at)
     ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
 
+/// Numbers are not given out again: a relay that is late must not strike off another's announcement.
+const OUTBOX: &str = "\
+    CREATE TABLE IF NOT EXISTS task_outbox (
+        number BIGINT AUTO_INCREMENT PRIMARY KEY,
+        task_id BIGINT NOT NULL,
+        due_at BIGINT NOT NULL,
+        trace_id VARCHAR(64) NULL,
+        INDEX task_outbox_due (due_at, number)
+    ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
+
 const VERSIONS: &str = "\
     CREATE TABLE IF NOT EXISTS taskwatch_schema (version INT PRIMARY KEY, applied_at BIGINT NOT NULL) ENGINE = InnoDB";
 
@@ -105,8 +125,11 @@ pub(crate) async fn migrate(pool: &Pool<Connector>) -> Result<(), SchemaError> {
     }
     let found = ddl.version().await?;
     super::refuse_newer(found)?;
-    if found < SCHEMA_VERSION {
+    if found < 1 {
         ddl.first_version().await?;
+    }
+    if found < 2 {
+        ddl.second_version().await?;
     }
     // The connection is closed, which releases the lock and forgets the session's settings.
     Ok(())
@@ -118,14 +141,17 @@ pub(crate) async fn check(pool: &Pool<Connector>) -> Result<Health, SchemaError>
     super::require_current(ddl.version().await?)?;
     let server = ddl.require_server().await?;
     ddl.require_table("tasks").await?;
+    ddl.require_columns().await?;
     ddl.require_table("task_ledger").await?;
+    ddl.require_table("task_outbox").await?;
     let columns = ddl.columns().await?;
     let missing = COLUMNS.iter().map(|(name, _)| *name).find(|name| !columns.contains(*name));
     let indexes = ddl.indexes().await?;
     let missing = missing.or_else(|| INDEXES.iter().map(|(name, _)| *name).find(|name| !indexes.contains(*name)));
     if let Some(missing) = missing {
-        let why =
-            format!("{missing} is missing, though the schema says it was added: restore it from schema version 1");
+        let why = format!(
+            "{missing} is missing, though schema version 1 has added it: restore it from a database that has it"
+        );
         return Err(SchemaError::Table { table: "tasks", why });
     }
     if !ddl.defaults_are_set().await? {
@@ -170,6 +196,7 @@ impl Ddl {
                 return Err(SchemaError::Table { table: "tasks", why });
             }
         }
+        self.require_columns().await?;
         let missing: Vec<_> = COLUMNS.iter().filter(|(name, _)| !columns.contains(*name)).collect();
         self.alter("add columns to tasks", missing.into_iter().map(|(_, sql)| *sql)).await?;
         // Set by itself: added together with the column, replicas would evaluate it anew for the rows there are.
@@ -191,6 +218,14 @@ impl Ddl {
         self.run("note the version", done).await.map(drop)
     }
 
+    /// From version 1 to version 2.
+    async fn second_version(&mut self) -> Result<(), SchemaError> {
+        self.run("create task_outbox", Packet::new(OUTBOX)).await?;
+        self.require_table("task_outbox").await?;
+        let done = Packet::new(concat!("INSERT IGNORE INTO taskwatch_schema VALUES (2, ", now!(), ")"));
+        self.run("note the version", done).await.map(drop)
+    }
+
     /// Rows that were there before the columns get the time when the migration began, so that they come before all that
     /// are added meanwhile; a few thousand in a transaction.
     async fn fill_times(&mut self, began: i64) -> Result<(), SchemaError> {
@@ -203,7 +238,7 @@ impl Ddl {
             let mut fill = Packet::new("UPDATE tasks SET due_at = ");
             fill.int(began).sql(", created_at = ").int(began);
             fill.sql(" WHERE created_at = 0 AND id > ").int(after).sql(" AND id <= ").int(last);
-            self.run(step, fill).await?;
+            self.insist(step, fill).await?;
             after = last;
         }
     }
@@ -267,6 +302,20 @@ impl Ddl {
         Ok(())
     }
 
+    /// The original columns may be of other types than the original ones.
+    async fn require_columns(&mut self) -> Result<(), SchemaError> {
+        let answer = self.run("look at the columns of tasks", Packet::new(columns::READ)).await?;
+        for row in &answer.rows {
+            let text = |index: usize| row.try_get::<String, _>(index).unwrap_or_default();
+            let (name, kind, full_kind, key, extra) = (text(0), text(1), text(2), text(3), text(4));
+            let length = row.try_get(5).unwrap_or_default();
+            if let Some(why) = (Column { name, kind, full_kind, key, extra, length }).misfit() {
+                return Err(SchemaError::Table { table: "tasks", why });
+            }
+        }
+        Ok(())
+    }
+
     async fn columns(&mut self) -> Result<BTreeSet<String>, SchemaError> {
         self.names(
             "SELECT LOWER(CONVERT(column_name USING utf8mb4)) FROM information_schema.columns \
@@ -315,6 +364,17 @@ impl Ddl {
         let answer = self.run(step, packet).await?;
         let Some(row) = answer.rows.first() else { return Ok(None) };
         row.try_get(0).map_err(|error| SchemaError::Refused { step, why: error.to_string() })
+    }
+
+    /// As [`Ddl::run`], again and again while other programs have rows locked.
+    async fn insist(&mut self, step: &'static str, packet: Packet) -> Result<Answer, SchemaError> {
+        for pause in REPEATED {
+            match self.run(step, packet.clone()).await {
+                Err(SchemaError::Locked(_)) => tokio::time::sleep(pause).await,
+                other => return other,
+            }
+        }
+        self.run(step, packet).await
     }
 
     async fn run(&mut self, step: &'static str, packet: Packet) -> Result<Answer, SchemaError> {

@@ -2,7 +2,6 @@
 
 use sqlx::{Row, SqliteConnection};
 
-use super::SCHEMA_VERSION;
 use crate::error::{Fault, SchemaError};
 use crate::sqlite::fault;
 
@@ -25,7 +24,8 @@ CREATE TABLE tasks (
     idempotency_key VARCHAR(255)
 )";
 
-const ADDITIONS: [&str; 5] = [
+/// What version 1 adds beside `tasks`.
+const FIRST: [&str; 5] = [
     "CREATE UNIQUE INDEX tasks_idempotency ON tasks (idempotency_key)",
     "CREATE INDEX tasks_due ON tasks (status, due_at, id)",
     "CREATE TABLE task_ledger (
@@ -48,6 +48,22 @@ const ADDITIONS: [&str; 5] = [
     "CREATE TABLE taskwatch_schema (version INTEGER PRIMARY KEY, applied_at BIGINT NOT NULL)",
 ];
 
+/// What version 2 adds. Numbers are not given out again: a relay that is late must not strike off another's announcement.
+const SECOND: [&str; 2] = [
+    "CREATE TABLE task_outbox (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        task_id BIGINT NOT NULL,
+        due_at BIGINT NOT NULL,
+        trace_id VARCHAR(64)
+    )",
+    "CREATE INDEX task_outbox_due ON task_outbox (due_at, number)",
+];
+
+const NOTE_VERSION: [&str; 2] = [
+    "INSERT INTO taskwatch_schema VALUES (1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000)",
+    "INSERT INTO taskwatch_schema VALUES (2, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000)",
+];
+
 /// The version of the database, 0 when taskwatch never was here.
 pub(crate) async fn version(connection: &mut SqliteConnection) -> Result<u32, Fault> {
     let known = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'taskwatch_schema'";
@@ -62,25 +78,29 @@ pub(crate) async fn version(connection: &mut SqliteConnection) -> Result<u32, Fa
     u32::try_from(version.unwrap_or(0)).map_err(|_| Fault::Refused("taskwatch_schema holds no version number".into()))
 }
 
-/// Brings the database to [`SCHEMA_VERSION`]. `connection` is inside an immediate transaction, which the caller commits.
+/// Brings the database to [`super::SCHEMA_VERSION`]. `connection` is inside an immediate transaction, which the caller commits.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), SchemaError> {
     let found = version(connection).await.map_err(|fault| fault.in_schema("read the version"))?;
     super::refuse_newer(found)?;
-    if found == SCHEMA_VERSION {
-        return Ok(());
+    if found < 1 {
+        let columns = columns(connection).await?;
+        if columns.is_empty() {
+            run(connection, "create tasks", TASKS).await?;
+        } else {
+            adopt_table(connection, &columns).await?;
+        }
+        for statement in FIRST {
+            run(connection, "create what stands beside tasks", statement).await?;
+        }
+        run(connection, "note the version", NOTE_VERSION[0]).await?;
     }
-    let columns = columns(connection).await?;
-    if columns.is_empty() {
-        run(connection, "create tasks", TASKS).await?;
-    } else {
-        adopt_table(connection, &columns).await?;
+    if found < 2 {
+        for statement in SECOND {
+            run(connection, "create task_outbox", statement).await?;
+        }
+        run(connection, "note the version", NOTE_VERSION[1]).await?;
     }
-    for statement in ADDITIONS {
-        run(connection, "create what stands beside tasks", statement).await?;
-    }
-    let done =
-        "INSERT INTO taskwatch_schema VALUES (1, CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER) * 1000)";
-    run(connection, "note the version", done).await
+    Ok(())
 }
 
 /// SQLite adds no column whose default is the time: the table is copied into one that has them.
@@ -94,16 +114,73 @@ async fn adopt_table(connection: &mut SqliteConnection, columns: &[String]) -> R
         let why = format!("copying it would lose its column {other}: rename or drop that column first");
         return Err(SchemaError::Table { table: "tasks", why });
     }
+    let kept = beside(connection).await?;
+    let last = last_number(connection).await.map_err(|error| fault(&error).in_schema("read the last id of tasks"))?;
+    // Not by renaming, which would rewrite the views and triggers that name the table.
     for statement in [
-        "ALTER TABLE tasks RENAME TO tasks_before_taskwatch",
+        "CREATE TEMP TABLE tasks_before_taskwatch AS SELECT id, title, description, status FROM main.tasks",
+        "DROP TABLE main.tasks",
         TASKS,
-        "INSERT INTO tasks (id, title, description, status) SELECT id, title, description, status \
-         FROM tasks_before_taskwatch ORDER BY id",
-        "DROP TABLE tasks_before_taskwatch",
+        "INSERT INTO main.tasks (id, title, description, status) SELECT id, title, description, status \
+         FROM temp.tasks_before_taskwatch ORDER BY id",
+        "DROP TABLE temp.tasks_before_taskwatch",
     ] {
         run(connection, "copy tasks into a table with the new columns", statement).await?;
     }
+    // An id that was given out is not given out again, though its row is gone.
+    for statement in [
+        "UPDATE sqlite_sequence SET seq = max(seq, ?1) WHERE name = 'tasks'",
+        "INSERT INTO sqlite_sequence (name, seq) SELECT 'tasks', ?1 \
+         WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'tasks')",
+    ] {
+        let done = sqlx::query(statement).bind(last).execute(&mut *connection).await;
+        done.map_err(|error| fault(&error).in_schema("go on with the ids of tasks"))?;
+    }
+    for Beside { name, sql } in kept {
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *connection).await;
+        done.map_err(|error| {
+            let why = format!("{name}: {}; drop it first", fault(&error).message());
+            SchemaError::Refused { step: "put back the indexes and triggers of tasks", why }
+        })?;
+    }
     Ok(())
+}
+
+/// An index or a trigger.
+struct Beside {
+    name: String,
+    sql: String,
+}
+
+/// The indexes and triggers that go with the table when it is dropped. Refuses what could not be put back.
+async fn beside(connection: &mut SqliteConnection) -> Result<Vec<Beside>, SchemaError> {
+    let refused = |error: sqlx::Error| fault(&error).in_schema("look at what stands beside tasks");
+    let view = "SELECT count(*) FROM sqlite_master WHERE type = 'view' AND name = 'tasks' COLLATE NOCASE";
+    if sqlx::query_scalar::<_, i64>(view).fetch_one(&mut *connection).await.map_err(refused)? > 0 {
+        let why = "it is a view: the store needs a table of its own".to_owned();
+        return Err(SchemaError::Table { table: "tasks", why });
+    }
+    let unique = "SELECT count(*) FROM pragma_index_list('tasks') WHERE origin = 'u'";
+    if sqlx::query_scalar::<_, i64>(unique).fetch_one(&mut *connection).await.map_err(refused)? > 0 {
+        let why = "copying it would lose its UNIQUE constraint: make that a CREATE UNIQUE INDEX first".to_owned();
+        return Err(SchemaError::Table { table: "tasks", why });
+    }
+    // What makes the primary key is an index without a text.
+    let kept = "SELECT name, sql FROM sqlite_master \
+                WHERE tbl_name = 'tasks' COLLATE NOCASE AND type IN ('index', 'trigger') AND sql IS NOT NULL";
+    let rows = sqlx::query(kept).fetch_all(connection).await.map_err(refused)?;
+    let one = |row: &sqlx::sqlite::SqliteRow| Ok(Beside { name: row.try_get(0)?, sql: row.try_get(1)? });
+    rows.iter().map(one).collect::<Result<_, sqlx::Error>>().map_err(refused)
+}
+
+/// The highest id that the table has given out, where it keeps count.
+async fn last_number(connection: &mut SqliteConnection) -> Result<i64, sqlx::Error> {
+    let counted = "SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'";
+    if sqlx::query_scalar::<_, i64>(counted).fetch_one(&mut *connection).await? == 0 {
+        return Ok(0);
+    }
+    let last = "SELECT max(seq) FROM sqlite_sequence WHERE name = 'tasks' COLLATE NOCASE";
+    Ok(sqlx::query_scalar::<_, Option<i64>>(last).fetch_one(connection).await?.unwrap_or(0))
 }
 
 /// Refuses a `tasks` table that lost what the schema gave it.
@@ -113,6 +190,7 @@ pub(crate) async fn check(connection: &mut SqliteConnection) -> Result<(), Schem
     for (table, select) in [
         ("tasks", concat!("SELECT ", crate::rows::task_columns!(), ", idempotency_key FROM tasks LIMIT 0")),
         ("task_ledger", concat!("SELECT ", crate::rows::ledger_columns!(), " FROM task_ledger LIMIT 0")),
+        ("task_outbox", "SELECT number, task_id, due_at, trace_id FROM task_outbox LIMIT 0"),
     ] {
         sqlx::query(select)
             .fetch_optional(&mut *connection)

@@ -1,5 +1,6 @@
 //! The store on SQLite: one connection writes, a few read, all in one process or several.
 
+mod outbox;
 mod read;
 mod write;
 
@@ -11,6 +12,7 @@ use sqlx::pool::PoolOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Sqlite, SqlitePool};
 use taskwatch_core::ledger::Origin;
+use taskwatch_core::outbox::{Announcement, Outbox};
 use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
 use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
@@ -29,6 +31,7 @@ pub struct SqliteStore {
     /// One connection: writers of this process queue here in order, instead of racing for the file's lock.
     writer: SqlitePool,
     readers: SqlitePool,
+    announces: bool,
 }
 
 impl SqliteStore {
@@ -62,7 +65,11 @@ impl SqliteStore {
         let writer = pool(1).connect_with(connect.clone()).await.map_err(connecting)?;
         // Opening reads nothing: a file of another kind is noticed by the first statement.
         sqlx::query("SELECT count(*) FROM sqlite_master").execute(&writer).await.map_err(connecting)?;
-        Ok(Self { writer, readers: pool(options.connections.max(1)).connect_lazy_with(connect) })
+        Ok(Self {
+            writer,
+            readers: pool(options.connections.max(1)).connect_lazy_with(connect),
+            announces: options.announces,
+        })
     }
 
     /// Brings the schema to this program's version. Two processes may do so at once.
@@ -109,15 +116,26 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn insert(&self, tasks: &[NewTask], origin: &Origin, now: Timestamp) -> Result<Vec<Inserted>, StoreError> {
-        Ok(retrying(|| write::insert(&self.writer, tasks, origin, now)).await?)
+        Ok(retrying(|| write::insert(&self.writer, self.announces, tasks, origin, now)).await?)
     }
 
     async fn transact(&self, select: &Select, decide: &Decide<'_>) -> Result<Vec<Seen>, StoreError> {
-        Ok(retrying(|| write::transact(&self.writer, select, decide)).await?)
+        Ok(retrying(|| write::transact(&self.writer, self.announces, select, decide)).await?)
     }
 
     async fn extend(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, StoreError> {
         Ok(retrying(|| write::extend(&self.writer, leases, until)).await?)
+    }
+}
+
+#[async_trait]
+impl Outbox for SqliteStore {
+    async fn take(&self, limit: usize, now: Timestamp, again: Timestamp) -> Result<Vec<Announcement>, StoreError> {
+        crate::outbox::take(limit, |limit| outbox::take(&self.writer, limit, now, again)).await
+    }
+
+    async fn published(&self, numbers: &[i64]) -> Result<(), StoreError> {
+        Ok(retrying(|| outbox::published(&self.writer, numbers)).await?)
     }
 }
 
@@ -130,6 +148,10 @@ impl Records for SqliteStore {
     async fn records(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<Record>, StoreError> {
         let after = after.map_or(0, TaskId::get);
         Ok(retrying(|| read::records(&self.readers, after, i64::MAX, limit)).await?)
+    }
+
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        Ok(retrying(|| read::any_open(&self.readers)).await?)
     }
 
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {

@@ -9,13 +9,23 @@ use taskwatch_core::task::{TaskId, TaskRow};
 use super::fault;
 use crate::error::Fault;
 use crate::records::assemble;
-use crate::rows::{self, ledger_columns, task_columns};
+use crate::rows::{self, ledger_columns, task_columns, workable};
 
+/// What was finished stays finished, whatever another program has written over it.
 const LIST: &str = concat!(
     "SELECT ",
     task_columns!(),
-    " FROM tasks WHERE id < ?1 AND (?2 IS NULL OR status IN (SELECT value FROM json_each(?2))) \
+    " FROM tasks WHERE id > 0 AND id < ?1 AND (?2 IS NULL OR \
+     CASE WHEN recorded IN ('Completed', 'Cancelled') THEN recorded ELSE status END \
+     IN (SELECT value FROM json_each(?2))) \
      AND (?3 IS NULL OR instr(title, ?3) > 0) ORDER BY id DESC LIMIT ?4"
+);
+
+/// Stops at the first row that it finds by the index.
+pub(super) const ANY_OPEN: &str = concat!(
+    "SELECT EXISTS (SELECT 1 FROM tasks INDEXED BY tasks_due WHERE status IN ('Pending', 'In Progress') AND ",
+    workable!(),
+    ")"
 );
 
 /// Of a page, the last task: rows and ledgers each run through their own index and meet in the union.
@@ -45,6 +55,11 @@ pub(super) async fn list(pool: &SqlitePool, filter: &Filter) -> Result<Vec<TaskR
         .await
         .map_err(|error| fault(&error))?;
     rows.iter().map(|row| Ok(rows::task(row)?.row)).collect()
+}
+
+/// Whether anything is left to be done.
+pub(super) async fn any_open(pool: &SqlitePool) -> Result<bool, Fault> {
+    sqlx::query_scalar(ANY_OPEN).fetch_one(pool).await.map_err(|error| fault(&error))
 }
 
 /// Up to `limit` tasks with `after < id <= upto`, all as of one instant.

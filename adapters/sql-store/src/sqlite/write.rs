@@ -7,29 +7,29 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection, SqlitePool};
 use taskwatch_core::ledger::{LedgerEntry, Origin};
 use taskwatch_core::ports::{Decide, Inserted, Lease, Seen, Select};
-use taskwatch_core::task::{NewTask, TaskId};
+use taskwatch_core::task::{LeaseToken, NewTask, TaskId};
 use taskwatch_core::time::Timestamp;
+use taskwatch_core::transition::EventKind;
 
+use super::outbox::announce;
 use super::{commit_fault, fault};
 use crate::batch::{self, Batch};
 use crate::error::Fault;
 use crate::limits;
-use crate::plan::{Found, Plan, last_seq, lost};
-use crate::rows::{self, ledger_columns, task_columns};
+use crate::plan::{Found, Plan, last_seq};
+use crate::rows::{self, ledger_columns, task_columns, workable};
 
 const BY_ID: &str =
     concat!("SELECT ", task_columns!(), " FROM tasks WHERE id IN (SELECT value FROM json_each(?1)) ORDER BY id");
 
 /// `?1` status, `?2` the later of the two limits, `?3` the limit for rows of ours, `?4` for foreign ones, `?5` how many.
-///
-/// Rows that another program wrote over after they were settled stay settled, and would stand at the head for ever.
 const DUE: &str = concat!(
     "SELECT ",
     task_columns!(),
     " FROM tasks INDEXED BY tasks_due WHERE status = ?1 AND due_at <= ?2 \
-     AND due_at <= CASE WHEN recorded IS status THEN ?3 ELSE ?4 END \
-     AND (recorded IS NULL OR recorded NOT IN ('Completed', 'Cancelled')) \
-     ORDER BY due_at, id LIMIT ?5"
+     AND due_at <= CASE WHEN recorded IS status THEN ?3 ELSE ?4 END AND ",
+    workable!(),
+    " ORDER BY due_at, id LIMIT ?5"
 );
 
 const UPDATE: &str = "\
@@ -48,6 +48,11 @@ const ENTER: &str = concat!(
      value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 FROM json_each(?1)"
 );
 
+/// Of entries to be written, the first whose number is taken.
+const STANDING: &str = "\
+    SELECT l.task_id, l.seq FROM json_each(?1) AS v JOIN task_ledger AS l \
+    ON l.task_id = v.value ->> 0 AND l.seq = v.value ->> 1 LIMIT 1";
+
 const INSERT: &str = "\
     INSERT INTO tasks (title, description, status, recorded, due_at, max_attempts, on_abandon, seq, created_at, \
     idempotency_key) \
@@ -58,14 +63,21 @@ const INSERT: &str = "\
 const KNOWN_KEYS: &str =
     "SELECT idempotency_key, id FROM tasks WHERE idempotency_key IN (SELECT value FROM json_each(?1))";
 
+/// A settled attempt leaves its token, so `recorded` is asked as well as what another program may have made of `status`.
 const EXTEND: &str = "\
     UPDATE tasks SET due_at = ?2 FROM (SELECT value ->> 0 AS id, value ->> 1 AS lease FROM json_each(?1)) AS v \
     WHERE tasks.id = v.id AND tasks.lease_token = v.lease AND +tasks.status = 'In Progress' \
+    AND tasks.recorded = 'In Progress' \
     RETURNING tasks.id, tasks.lease_token";
 
-pub(super) async fn transact(pool: &SqlitePool, select: &Select, decide: &Decide<'_>) -> Result<Vec<Seen>, Fault> {
+pub(super) async fn transact(
+    pool: &SqlitePool,
+    announces: bool,
+    select: &Select,
+    decide: &Decide<'_>,
+) -> Result<Vec<Seen>, Fault> {
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fault(&error))?;
-    let plan = Plan::new(read(&mut transaction, select).await?, decide)?;
+    let plan = Plan::new(read(&mut transaction, select).await?, decide)?.announcing(announces);
     if plan.len() == 0 {
         transaction.rollback().await.map_err(|error| fault(&error))?;
         return Ok(plan.seen(|_| false));
@@ -83,44 +95,49 @@ async fn write(connection: &mut SqliteConnection, plan: &Plan) -> Result<BTreeSe
             json!([
                 found.row.id,
                 found.raw_status(),
-                found.row.lease,
+                found.row.lease.map(LeaseToken::get),
                 found.row.seq,
                 change.state.status,
                 change.state.attempt,
                 change.state.due,
-                change.state.lease,
+                change.state.lease.map(LeaseToken::get),
                 last_seq(found, change),
                 change.reason.as_deref().map(|reason| limits::cut(reason, limits::REASON)),
             ])
         })
         .collect();
     let written = ids(connection, UPDATE, &rows).await?;
-    let entries: Vec<Value> = plan
+    let entries: Vec<&LedgerEntry> = plan
         .changes()
         .filter(|(found, _)| written.contains(&found.row.id))
-        .flat_map(|(_, change)| change.entries.iter().map(entry))
+        .flat_map(|(_, change)| &change.entries)
         .collect();
     enter(connection, &entries).await?;
+    if plan.announces {
+        announce(connection, entries).await?;
+    }
     Ok(written)
 }
 
 pub(super) async fn extend(pool: &SqlitePool, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, Fault> {
-    let rows: Vec<Value> = leases.iter().map(|lease| json!([lease.task, lease.token])).collect();
+    let rows: Vec<Value> = leases.iter().map(|lease| json!([lease.task, lease.token.get()])).collect();
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fault(&error))?;
     let query = sqlx::query_as(EXTEND).bind(Value::from(rows).to_string()).bind(until.as_micros());
     let held: Vec<(i64, i64)> = query.fetch_all(&mut *transaction).await.map_err(|error| fault(&error))?;
     transaction.commit().await.map_err(|error| commit_fault(&error))?;
     let held: BTreeSet<(i64, i64)> = held.into_iter().collect();
-    Ok(lost(leases, &held))
+    let lost = |lease: &&Lease| !held.contains(&(lease.task.get(), lease.token.get()));
+    Ok(leases.iter().filter(lost).map(|lease| lease.task).collect())
 }
 
 pub(super) async fn insert(
     pool: &SqlitePool,
+    announces: bool,
     tasks: &[NewTask],
     origin: &Origin,
     now: Timestamp,
 ) -> Result<Vec<Inserted>, Fault> {
-    tasks.iter().try_for_each(limits::check)?;
+    tasks.iter().try_for_each(limits::check_task)?;
     let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.map_err(|error| fault(&error))?;
     let known = known_keys(&mut transaction, tasks).await?;
     let batch = Batch::new(tasks, &known, origin, now);
@@ -141,8 +158,12 @@ pub(super) async fn insert(
         .collect();
     // AUTOINCREMENT numbers the rows upwards in the order of the document.
     let ids: Vec<TaskId> = ids(&mut transaction, INSERT, &rows).await?.into_iter().collect();
-    let entries: Vec<Value> = batch.fresh.iter().zip(&ids).map(|(task, &id)| entry(&batch.entry(id, task))).collect();
+    let entries: Vec<LedgerEntry> = batch.fresh.iter().zip(&ids).map(|(task, &id)| batch.entry(id, task)).collect();
+    let entries: Vec<&LedgerEntry> = entries.iter().collect();
     enter(&mut transaction, &entries).await?;
+    if announces {
+        announce(&mut transaction, entries).await?;
+    }
     transaction.commit().await.map_err(|error| commit_fault(&error))?;
     batch.inserted(&ids)
 }
@@ -196,9 +217,23 @@ async fn ids(connection: &mut SqliteConnection, sql: &'static str, batch: &[Valu
         .collect()
 }
 
-async fn enter(connection: &mut SqliteConnection, entries: &[Value]) -> Result<(), Fault> {
-    let entries = Value::from(entries).to_string();
-    sqlx::query(ENTER).bind(entries).execute(connection).await.map(drop).map_err(|error| fault(&error))
+async fn enter(connection: &mut SqliteConnection, entries: &[&LedgerEntry]) -> Result<(), Fault> {
+    let rows: Vec<Value> = entries.iter().map(|one| entry(one)).collect();
+    let rows = Value::from(rows).to_string();
+    let Err(error) = sqlx::query(ENTER).bind(&rows).execute(&mut *connection).await else { return Ok(()) };
+    if !error.as_database_error().is_some_and(|error| error.is_unique_violation()) {
+        return Err(fault(&error));
+    }
+    let standing = sqlx::query_as(STANDING).bind(rows).fetch_optional(&mut *connection).await;
+    let Some((task, seq)) = standing.map_err(|error| fault(&error))? else { return Err(fault(&error)) };
+    if entries.iter().all(|entry| entry.event != EventKind::Added) {
+        return Err(Fault::entered_before(task, seq));
+    }
+    let largest: i64 = sqlx::query_scalar("SELECT max(task_id) FROM task_ledger")
+        .fetch_one(connection)
+        .await
+        .map_err(|error| fault(&error))?;
+    Err(Fault::ids_used_before(&format!("UPDATE sqlite_sequence SET seq = {largest} WHERE name = 'tasks'")))
 }
 
 /// In the order of the ledger's columns.
@@ -211,7 +246,7 @@ fn entry(entry: &LedgerEntry) -> Value {
         entry.to,
         entry.attempt,
         entry.due,
-        entry.lease,
+        entry.lease.map(LeaseToken::get),
         entry.at,
         entry.origin.source,
         limits::cut(&entry.origin.worker, limits::WORKER),
@@ -245,6 +280,7 @@ mod tests {
             (BY_ID, by_key),
             (UPDATE, by_key),
             (EXTEND, by_key),
+            (super::super::read::ANY_OPEN, "SEARCH tasks USING INDEX tasks_due (status=?)"),
             (KNOWN_KEYS, "USING COVERING INDEX tasks_idempotency (idempotency_key=?)"),
         ] {
             let explain = sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}"));
@@ -262,7 +298,7 @@ mod tests {
         let origin = Origin::new(taskwatch_core::ledger::Source::Local, "t");
         let now = Timestamp::EPOCH;
         let tasks = vec![NewTask::titled("t"); 5];
-        insert(&pool, &tasks, &origin, now).await.unwrap();
+        insert(&pool, false, &tasks, &origin, now).await.unwrap();
         let select = Select::Ids((1..=5).map(|id| TaskId::try_from(id).unwrap()).collect());
         let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
         let plan = stale(read(&mut transaction, &select).await.unwrap());

@@ -9,6 +9,8 @@ mod mysql;
 mod mysql_faults;
 #[cfg(feature = "mysql")]
 mod mysql_schema;
+mod odd_cells;
+mod outbox;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 mod support;

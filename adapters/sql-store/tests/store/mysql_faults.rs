@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use crate::support::mysql::MySql;
 use crate::support::proxy::{Fault, Proxy};
-use crate::support::{Fixture as _, at, audited, claim, complete, due, ids, origin, titled};
-use taskwatch_core::ports::{Inserted, Lease, Select, Store as _, StoreError};
+use crate::support::{Fixture as _, at, audited, claim, complete, due, fail, ids, origin, titled};
+use taskwatch_core::ports::{Inserted, Lease, Records as _, Select, Store as _, StoreError};
 use taskwatch_core::task::{NewTask, TaskId};
 use taskwatch_sql_store::{ConnectOptions, SqlStore};
 use taskwatch_testbed::MariaDb;
@@ -52,19 +52,24 @@ async fn statements_and_round_trips_do_not_grow_with_the_batch() {
         log("insert with keys", 3, 3);
         let seen = store.transact(&Select::Due(due(1, size)), &claim(at(1), 7)).await.unwrap();
         assert_eq!(seen.iter().filter(|seen| seen.written).count(), size);
-        log("claim", 2, 3);
+        log("claim", 3, 4);
         let leases: Vec<Lease> =
             seen.iter().map(|seen| Lease { task: seen.row.id, token: crate::support::token(&seen.row, 7) }).collect();
         assert!(store.extend(&leases, at(50)).await.unwrap().is_empty());
-        log("extend", 1, 2);
+        log("extend", 2, 3);
         let tasks = ids(leases.iter().map(|lease| lease.task));
         let done = store.transact(&tasks, &complete(at(2))).await.unwrap();
         assert!(done.iter().all(|seen| seen.written));
         log("settle", 2, 3);
         store.transact(&tasks, &complete(at(3))).await.unwrap();
         log("settle what is settled", 2, 1);
+        // A claim that brought all it asked for is most likely followed by another: then nothing is asked first.
         store.transact(&Select::Due(due(1, size)), &claim(at(1), 7)).await.unwrap();
-        log("claim where nothing is due", 2, 1);
+        log("claim after a full one", 2, 1);
+        store.transact(&Select::Due(due(1, size)), &claim(at(1), 7)).await.unwrap();
+        log("claim where nothing is due", 1, 1);
+        assert!(store.any_open().await.unwrap());
+        log("look for open tasks", 1, 1);
     }
     assert_eq!(audited(fixture.store()).await.len(), 202);
 }
@@ -294,4 +299,67 @@ async fn a_missing_right_or_table_is_refused_with_what_to_do() {
     let reader = SqlStore::open(&options).await.unwrap();
     let refused = reader.insert(&titled(1), &origin(), at(0)).await;
     assert!(matches!(&refused, Err(StoreError::Refused(why)) if why.contains("grant")), "{refused:?}");
+}
+
+/// The length of the longest packet, and how many transactions were opened and committed.
+fn measured(proxy: &Proxy) -> (usize, usize, usize) {
+    let log = proxy.take_log();
+    let count = |what: &str| log.iter().flat_map(|packet| packet.split(';')).filter(|sql| *sql == what).count();
+    (log.iter().map(String::len).max().unwrap_or(0), count("START TRANSACTION"), count("COMMIT"))
+}
+
+#[tokio::test]
+async fn a_batch_that_fills_many_packets_is_one_transaction() {
+    let fixture = MySql::new().await;
+    let (proxy, store) = proxied(&fixture).await;
+    let big = |n: usize| NewTask {
+        description: Some(format!("{n} {}", "x".repeat(65_000))),
+        idempotency_key: Some(n.to_string()),
+        ..NewTask::titled(n.to_string())
+    };
+    let tasks: Vec<NewTask> = (0..100).map(big).collect();
+    proxy.take_log();
+    let inserted = store.insert(&tasks, &origin(), at(0)).await.unwrap();
+    let (longest, opened, committed) = measured(&proxy);
+    assert!(longest > 3 << 20 && longest <= 4 << 20, "{longest}");
+    assert_eq!((opened, committed), (1, 1));
+    let rows = audited(fixture.store()).await;
+    assert_eq!(rows.len(), 100);
+    for (record, (task, inserted)) in rows.iter().zip(tasks.iter().zip(&inserted)) {
+        let row = record.row.as_ref().unwrap();
+        assert_eq!((row.id, &row.title, &row.description), (inserted.task(), &task.title, &task.description));
+        assert_eq!(&Inserted::Added(record.entries[0].clone()), inserted);
+    }
+    // All or none: what is lost in the middle leaves nothing.
+    proxy.set_trap("INSERT INTO tasks", Fault::BreakAfter);
+    let more: Vec<NewTask> = (100..200).map(big).collect();
+    assert_eq!(store.insert(&more, &origin(), at(0)).await.unwrap().len(), 100);
+    assert_eq!((proxy.sprung(), audited(fixture.store()).await.len()), (1, 200));
+}
+
+#[tokio::test]
+async fn a_server_that_takes_small_packets_gets_small_packets() {
+    let fixture = MySql::alone().await;
+    fixture.ask("SET GLOBAL max_allowed_packet = 131072");
+    let (proxy, store) = proxied(&fixture).await;
+    let inserted = store.insert(&titled(300), &origin(), at(0)).await.unwrap();
+    let tasks = ids(inserted.iter().map(Inserted::task));
+    assert!(store.transact(&tasks, &claim(at(1), 0)).await.unwrap().iter().all(|seen| seen.written));
+    proxy.take_log();
+    let reason: &'static str = Box::leak("ä".repeat(1024).into_boxed_str());
+    let seen = store.transact(&tasks, &fail(at(2), reason)).await.unwrap();
+    assert!(seen.len() == 300 && seen.iter().all(|seen| seen.written));
+    let (longest, opened, committed) = measured(&proxy);
+    assert!(longest > 40_000 && longest < 131_072, "{longest}");
+    assert_eq!((opened, committed), (1, 1));
+    for record in audited(fixture.store()).await {
+        assert_eq!(record.row.unwrap().reason.as_deref(), Some(reason));
+        assert_eq!(record.entries.len(), 3);
+    }
+    // What does not fit at all is refused by name, and not sent.
+    let huge = [NewTask { description: Some("x".repeat(65_535)), ..NewTask::titled("huge") }];
+    let refused = store.insert(&huge, &origin(), at(0)).await;
+    assert!(matches!(&refused, Err(StoreError::Refused(why)) if why.contains("max_allowed_packet")), "{refused:?}");
+    assert!(store.transact(&tasks, &|_| None).await.is_ok());
+    assert_eq!(audited(fixture.store()).await.len(), 300);
 }

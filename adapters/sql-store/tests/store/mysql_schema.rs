@@ -5,8 +5,8 @@ use std::process::{Child, Command, Stdio};
 
 use crate::support::mysql::MySql;
 use crate::support::{at, audited, change, claim, ids, origin, titled};
-use taskwatch_core::ports::{DueBefore, Filter, Inserted, Records as _, Select, Store as _};
-use taskwatch_core::task::{FoundStatus, Status};
+use taskwatch_core::ports::{DueBefore, Filter, Inserted, Lease, Records as _, Select, Store as _};
+use taskwatch_core::task::{FoundStatus, NewTask, Status};
 use taskwatch_core::time::Timestamp;
 use taskwatch_core::transition::{Event, EventKind};
 use taskwatch_sql_store::{ConnectOptions, PasswordSource, SCHEMA_VERSION, SchemaError, SqlStore, TlsMode};
@@ -78,7 +78,7 @@ impl Bare {
     /// The definition of what the store needs, for comparison.
     fn definition(&self) -> String {
         self.ask(
-            "SHOW CREATE TABLE task_ledger; SELECT column_name, column_type, column_default, is_nullable, \
+            "SHOW CREATE TABLE task_ledger; SHOW CREATE TABLE task_outbox; SELECT column_name, column_type, column_default, is_nullable, \
              character_set_name FROM information_schema.columns WHERE table_schema = DATABASE() AND \
              table_name = 'tasks' ORDER BY column_name; SELECT index_name, seq_in_index, column_name, non_unique FROM \
              information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'tasks' ORDER BY 1, 2; \
@@ -187,7 +187,7 @@ async fn processes_that_migrate_at_once_do_not_disturb_each_other() {
     }))
     .await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");
-    assert_eq!(bare.ask("SELECT COUNT(*) FROM taskwatch_schema"), "1");
+    assert_eq!(bare.ask("SELECT COUNT(*) FROM taskwatch_schema"), SCHEMA_VERSION.to_string());
 }
 
 #[tokio::test]
@@ -214,6 +214,7 @@ async fn what_is_in_the_way_is_named() {
         ("ALTER TABLE tasks ALTER COLUMN due_at SET DEFAULT 0", "default"),
         ("DROP TABLE task_ledger", "task_ledger"),
         ("ALTER TABLE task_ledger ENGINE = MyISAM", "InnoDB"),
+        ("DROP TABLE task_outbox", "task_outbox"),
     ] {
         let bare = Bare::with(ORIGINAL).await;
         bare.store.migrate().await.unwrap();
@@ -221,6 +222,94 @@ async fn what_is_in_the_way_is_named() {
         let refused = bare.store.check().await.unwrap_err().to_string();
         assert!(refused.contains(word), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn tables_with_other_types_are_worked_like_any_other() {
+    let all = "ENUM('Pending', 'In Progress', 'Completed', 'Failed', 'Cancelled')";
+    for (id, status) in [
+        ("INT UNSIGNED", "VARCHAR(50)"),
+        ("BIGINT UNSIGNED", "CHAR(12)"),
+        ("SMALLINT", all),
+        ("MEDIUMINT UNSIGNED", "VARCHAR(50) CHARACTER SET ascii"),
+    ] {
+        let table = ORIGINAL.replace("id INT", &format!("id {id}")).replace("VARCHAR(50)", status);
+        let bare = Bare::with(&format!("{table}; INSERT INTO tasks (title) VALUES ('old')")).await;
+        bare.store.migrate().await.unwrap();
+        bare.store.check().await.unwrap();
+        let tasks = [NewTask { idempotency_key: Some("k".into()), ..NewTask::titled("keyed") }, NewTask::titled("t")];
+        let added = bare.store.insert(&tasks, &origin(), at(0)).await.unwrap();
+        let again = bare.store.insert(&tasks[..1], &origin(), at(0)).await.unwrap();
+        assert_eq!(again, [Inserted::Existed(added[0].task())], "{id}");
+        assert_eq!(added[1].task(), crate::support::id(3));
+        bare.python(&["add", "py", "x"]);
+        let ends = Timestamp::from_micros(i64::MAX);
+        let late = Timestamp::from_micros(2_000_000_000_000_000);
+        let due = DueBefore { ours: ends, foreign: ends, limit: 9 };
+        let seen = bare.store.transact(&Select::Due(due), &claim(late, 0)).await.unwrap();
+        assert!(seen.len() == 4 && seen.iter().all(|seen| seen.written), "{id} {status}: {seen:?}");
+        let leases: Vec<Lease> =
+            seen.iter().map(|seen| Lease { task: seen.row.id, token: crate::support::token(&seen.row, 0) }).collect();
+        assert_eq!(bare.store.extend(&leases, Timestamp::from_micros(i64::MAX)).await.unwrap(), []);
+        let ran = ids(leases.iter().map(|lease| lease.task));
+        let failed = bare.store.transact(&ran, &crate::support::fail(late, "why")).await.unwrap();
+        assert!(failed.len() == 4 && failed.iter().all(|seen| seen.written), "{id} {status}: {failed:?}");
+        assert!(!bare.store.any_open().await.unwrap());
+        let filter = Filter { statuses: vec![Status::Failed], limit: 9, ..Filter::default() };
+        assert_eq!(bare.store.list(&filter).await.unwrap().len(), 4, "{id} {status}");
+        assert_eq!(audited(&bare.store).await.len(), 4, "{id} {status}");
+    }
+}
+
+#[tokio::test]
+async fn columns_that_cannot_be_worked_with_are_named() {
+    for (from, to, word) in [
+        ("id INT AUTO_INCREMENT", "id VARCHAR(36)", "varchar(36)"),
+        ("id INT AUTO_INCREMENT", "id INT", "AUTO_INCREMENT"),
+        ("status VARCHAR(50) DEFAULT 'Pending'", "status ENUM('Pending', 'In Progress', 'Completed')", "status"),
+        ("status VARCHAR(50)", "status VARCHAR(8)", "VARCHAR(50)"),
+        ("description TEXT", "description BLOB", "description"),
+    ] {
+        assert!(ORIGINAL.contains(from));
+        let bare = Bare::with(&ORIGINAL.replace(from, to)).await;
+        let refused = bare.store.migrate().await;
+        assert!(
+            matches!(&refused, Err(SchemaError::Table { table: "tasks", why }) if why.contains(word)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn rows_that_another_program_has_locked_for_a_while_do_not_stop_a_migration() {
+    // As a migration that was stopped has left it: nothing is to be done but to fill in the times, and the rest after that.
+    let columns = "ALTER TABLE tasks ADD COLUMN recorded VARCHAR(50) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL, \
+         ADD COLUMN attempt INT NOT NULL DEFAULT 0, ADD COLUMN due_at BIGINT NOT NULL DEFAULT 0, \
+         ADD COLUMN lease_token BIGINT NULL, ADD COLUMN max_attempts INT NULL, \
+         ADD COLUMN on_abandon VARCHAR(16) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT 'retry', \
+         ADD COLUMN seq INT NOT NULL DEFAULT 0, ADD COLUMN created_at BIGINT NOT NULL DEFAULT 0, \
+         ADD COLUMN reason VARCHAR(1024) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NULL, \
+         ADD COLUMN idempotency_key VARBINARY(1020) NULL";
+    let now = "SET DEFAULT (TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6)))";
+    let bare = Bare::with(&format!(
+        "{ORIGINAL}; INSERT INTO tasks (title) VALUES ('t'); {columns}; \
+         ALTER TABLE tasks ALTER COLUMN due_at {now}, ALTER COLUMN created_at {now}"
+    ))
+    .await;
+    let (server, database) = (bare.server, bare.database.clone());
+    // Longer than one waits for a lock.
+    let holder = std::thread::spawn(move || {
+        server.sql(&database, "START TRANSACTION; UPDATE tasks SET title = 'x'; DO SLEEP(7); COMMIT")
+    });
+    let sleeping =
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE db = DATABASE() AND info LIKE 'DO SLEEP%'";
+    while bare.ask(sleeping) == "0" {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    bare.store.migrate().await.unwrap();
+    holder.join().unwrap().unwrap();
+    bare.store.check().await.unwrap();
+    assert_eq!(bare.ask("SELECT title FROM tasks WHERE created_at > 0"), "x");
 }
 
 #[tokio::test]
@@ -254,7 +343,7 @@ async fn a_table_in_another_character_set_is_worked_like_any_other() {
     let odd = bare.store.record(crate::support::id(1)).await.unwrap().unwrap().row.unwrap();
     assert_eq!((odd.title.as_str(), odd.status), ("Käse", FoundStatus::Unknown("fällig".into())));
     audited(&bare.store).await;
-    let refused = bare.store.insert(&[taskwatch_core::task::NewTask::titled("😀")], &origin(), at(0)).await;
+    let refused = bare.store.insert(&[NewTask::titled("😀")], &origin(), at(0)).await;
     assert!(matches!(refused, Err(taskwatch_core::ports::StoreError::Refused(_))), "{refused:?}");
 }
 
@@ -280,35 +369,68 @@ async fn only_the_right_authority_gets_through_when_tls_is_verified() {
     assert!(store.check().await.unwrap().transport.starts_with("TLS, "));
 }
 
-#[tokio::test]
-async fn a_server_without_tls_is_refused_when_it_must_be_verified() {
-    // A server that says it has no TLS, as far as the client gets to see: its greeting, without that capability.
-    use tokio::io::AsyncWriteExt as _;
+/// What a MySQL without TLS says first.
+fn greeting(plugin: &str) -> Vec<u8> {
+    let mut greeting = vec![10];
+    greeting.extend(b"8.0.36\0");
+    greeting.extend([1, 0, 0, 0]);
+    greeting.extend(b"12345678\0");
+    // Protocol 4.1, secure connection, plugin authentication; no CLIENT_SSL (0x0800).
+    greeting.extend(0x8200_u16.to_le_bytes());
+    greeting.extend([45, 2, 0]);
+    greeting.extend(0x0008_u16.to_le_bytes());
+    greeting.push(21);
+    greeting.extend([0; 10]);
+    greeting.extend(b"123456789012\0");
+    greeting.extend(plugin.as_bytes());
+    greeting.push(0);
+    greeting
+}
+
+/// A server, as far as the client gets to see: it says these in turn, each after the client has said something.
+async fn scripted(says: Vec<Vec<u8>>) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
-        let mut greeting = vec![10];
-        greeting.extend(b"8.0.36\0");
-        greeting.extend([1, 0, 0, 0]);
-        greeting.extend(b"12345678\0");
-        // Protocol 4.1, secure connection, plugin authentication; no CLIENT_SSL (0x0800).
-        greeting.extend(0x8200_u16.to_le_bytes());
-        greeting.extend([45, 2, 0]);
-        greeting.extend(0x0008_u16.to_le_bytes());
-        greeting.push(21);
-        greeting.extend([0; 10]);
-        greeting.extend(b"123456789012\0");
-        greeting.extend(b"mysql_native_password\0");
-        let length = u32::try_from(greeting.len()).unwrap().to_le_bytes();
-        client.write_all(&[length[0], length[1], length[2], 0]).await.unwrap();
-        client.write_all(&greeting).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+        for (turn, packet) in says.iter().enumerate() {
+            let length = u32::try_from(packet.len()).unwrap().to_le_bytes();
+            client.write_all(&[length[0], length[1], length[2], u8::try_from(2 * turn).unwrap()]).await.unwrap();
+            client.write_all(packet).await.unwrap();
+            let mut answer = [0; 4096];
+            if client.read(&mut answer).await.unwrap_or(0) == 0 {
+                break;
+            }
+        }
     });
+    port
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_when_it_must_be_verified() {
+    let port = scripted(vec![greeting("mysql_native_password")]).await;
     let options =
         ConnectOptions { tls: TlsMode::Verify, ..ConnectOptions::new(format!("mysql://u@127.0.0.1:{port}/d")) };
     let refused = SqlStore::open(&options).await.unwrap_err().to_string();
     assert!(refused.contains("TLS"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_password_that_would_have_to_be_encrypted_wants_tls() {
+    // MySQL 8 asks for the whole password; the client then asks for the key to encrypt it with.
+    let port =
+        scripted(vec![greeting("caching_sha2_password"), vec![1, 4], b"\x01-----BEGIN PUBLIC KEY-----".to_vec()]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "s3cret\n").unwrap();
+    let options = ConnectOptions {
+        tls: TlsMode::Disable,
+        password: PasswordSource::File(file),
+        ..ConnectOptions::new(format!("mysql://u@127.0.0.1:{port}/d"))
+    };
+    let refused = SqlStore::open(&options).await.unwrap_err().to_string();
+    assert!(refused.contains("database.tls = prefer or verify") && !refused.contains("mysql-rsa"), "{refused}");
 }
 
 #[tokio::test]

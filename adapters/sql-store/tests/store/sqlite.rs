@@ -61,28 +61,124 @@ async fn two_handles_migrate_at_once_and_a_newer_schema_is_refused() {
     }
 }
 
+/// A database that another program has made.
+struct Original {
+    folder: tempfile::TempDir,
+    store: SqlStore,
+}
+
+impl Original {
+    async fn with(sql: &'static str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqlStore::open(&options(&folder)).await.unwrap();
+        let original = Self { folder, store };
+        original.raw(sql).await;
+        original
+    }
+
+    async fn connect(&self) -> sqlx::SqliteConnection {
+        use sqlx::Connection as _;
+        let path = format!("sqlite:{}", self.folder.path().join("tasks.db").display());
+        sqlx::SqliteConnection::connect(&path).await.unwrap()
+    }
+
+    async fn raw(&self, sql: &'static str) {
+        sqlx::raw_sql(sql).execute(&mut self.connect().await).await.unwrap();
+    }
+
+    async fn ask(&self, sql: &'static str) -> String {
+        sqlx::query_scalar(sql).fetch_one(&mut self.connect().await).await.unwrap()
+    }
+
+    async fn add(&self) -> i64 {
+        let tasks = crate::support::titled(1);
+        let added = self.store.insert(&tasks, &crate::support::origin(), crate::support::at(0)).await.unwrap();
+        added[0].task().get()
+    }
+}
+
 #[tokio::test]
 async fn an_original_table_is_taken_over_with_its_rows() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqlStore::open(&options(&folder)).await.unwrap();
-    let raw = async |sql: &'static str| {
-        use sqlx::Connection as _;
-        let path = format!("sqlite:{}", folder.path().join("tasks.db").display());
-        let mut connection = sqlx::SqliteConnection::connect(&path).await.unwrap();
-        sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
-    };
-    raw("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT NOT NULL, description TEXT, status TEXT, owner TEXT)")
-        .await;
-    let refused = store.migrate().await.unwrap_err().to_string();
+    let original = Original::with(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT NOT NULL, description TEXT, status TEXT, owner TEXT)",
+    )
+    .await;
+    let refused = original.store.migrate().await.unwrap_err().to_string();
     assert!(refused.contains("owner"), "{refused}");
-    raw("ALTER TABLE tasks DROP COLUMN owner; INSERT INTO tasks VALUES (5, 'a', NULL, 'Completed'), (9, 'b', 'x', 'Pending')").await;
-    store.migrate().await.unwrap();
-    store.check().await.unwrap();
-    let rows = store.list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
+    original
+        .raw(
+            "ALTER TABLE tasks DROP COLUMN owner; \
+             INSERT INTO tasks VALUES (5, 'a', NULL, 'Completed'), (9, 'b', 'x', 'Pending')",
+        )
+        .await;
+    original.store.migrate().await.unwrap();
+    original.store.check().await.unwrap();
+    let rows = original.store.list(&Filter { limit: 9, ..Filter::default() }).await.unwrap();
     assert_eq!(rows.iter().map(|row| (row.id.get(), row.seq)).collect::<Vec<_>>(), [(9, 0), (5, 0)]);
-    let added =
-        store.insert(&crate::support::titled(1), &crate::support::origin(), crate::support::at(0)).await.unwrap();
-    assert_eq!(added[0].task().get(), 10);
+    assert_eq!(original.add().await, 10);
+}
+
+#[tokio::test]
+async fn what_stands_beside_an_original_table_is_kept() {
+    let original = Original::with(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, description TEXT, status TEXT); \
+         CREATE TABLE log (text TEXT); \
+         CREATE TABLE notes (task INTEGER REFERENCES tasks (id), text TEXT); \
+         CREATE INDEX by_title ON tasks (title); \
+         CREATE TRIGGER added AFTER INSERT ON tasks BEGIN INSERT INTO log VALUES (new.title); END; \
+         CREATE TRIGGER noted AFTER INSERT ON notes BEGIN UPDATE tasks SET description = new.text WHERE id = new.task; END; \
+         CREATE VIEW waiting AS SELECT title FROM tasks WHERE status = 'Pending'; \
+         INSERT INTO tasks (title, status) VALUES ('first', 'Pending'), ('second', 'Pending'); \
+         DELETE FROM tasks WHERE id = 2",
+    )
+    .await;
+    original.store.migrate().await.unwrap();
+    original.store.check().await.unwrap();
+    assert_eq!(original.ask("SELECT group_concat(text) FROM log").await, "first,second", "copying adds nothing");
+    assert_eq!(original.add().await, 3, "an id is given out once");
+    assert_eq!(original.ask("SELECT group_concat(text) FROM log").await, "first,second,task 0");
+    assert_eq!(
+        original.ask("SELECT group_concat(title) FROM (SELECT title FROM waiting ORDER BY 1)").await,
+        "first,task 0"
+    );
+    assert_eq!(
+        original.ask("SELECT sql FROM sqlite_master WHERE name = 'by_title'").await,
+        "CREATE INDEX by_title ON tasks (title)"
+    );
+    original.raw("INSERT INTO notes VALUES (1, 'noted')").await;
+    assert_eq!(original.ask("SELECT description FROM tasks WHERE id = 1").await, "noted");
+
+    let empty = Original::with(
+        "CREATE TABLE tasks (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL, description TEXT, status TEXT); \
+         INSERT INTO tasks (title) VALUES ('gone'); DELETE FROM tasks",
+    )
+    .await;
+    empty.store.migrate().await.unwrap();
+    assert_eq!(empty.add().await, 2, "an id is given out once");
+}
+
+#[tokio::test]
+async fn what_would_be_lost_with_an_original_table_is_named() {
+    for (sql, word) in [
+        ("CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT UNIQUE, description TEXT, status TEXT)", "UNIQUE"),
+        (
+            "CREATE TABLE other (id INTEGER PRIMARY KEY, title TEXT, description TEXT, status TEXT); \
+             CREATE VIEW tasks AS SELECT * FROM other",
+            "view",
+        ),
+        (
+            "CREATE TABLE tasks (id INTEGER PRIMARY KEY, title TEXT, description TEXT, status TEXT); \
+             CREATE TRIGGER sums AFTER INSERT ON tasks BEGIN INSERT INTO missing VALUES (1); END; \
+             CREATE INDEX tasks_due ON tasks (status)",
+            "tasks_due",
+        ),
+    ] {
+        let original = Original::with(sql).await;
+        let before = original.ask("SELECT group_concat(sql) FROM sqlite_master").await;
+        let refused = original.store.migrate().await.unwrap_err().to_string();
+        assert!(refused.contains(word), "{refused}");
+        assert_eq!(original.ask("SELECT group_concat(sql) FROM sqlite_master").await, before, "nothing was changed");
+    }
 }
 
 /// As two processes would: locks of the file count between two handles like between two processes.

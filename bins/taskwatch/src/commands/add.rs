@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use taskwatch_core::ports::{Inserted, StoreError};
+use taskwatch_core::ports::Inserted;
 use taskwatch_core::task::{NewTask, OnAbandon};
 use taskwatch_core::time::Timestamp;
 
@@ -64,15 +64,13 @@ impl Add {
             on_abandon: self.on_abandon.unwrap_or_default(),
             idempotency_key: self.key,
         };
+        taskwatch_sql_store::check_task(&task)
+            .map_err(|misfit| Failed::Usage(format!("failed to add the task: {misfit}")))?;
         let mut left = usize::try_from(self.count).unwrap_or(usize::MAX);
         while left > 0 {
             let batch = vec![task.clone(); left.min(BATCH)];
             left -= batch.len();
-            // The database does not refuse a task that fits, and one that does not is the caller's to mend.
-            let inserted = engine.add(&batch).await.map_err(|error| match error {
-                StoreError::Refused(why) => Failed::Usage(format!("failed to add the task: {why}")),
-                other => other.into(),
-            })?;
+            let inserted = engine.add(&batch).await?;
             for one in &inserted {
                 let added = matches!(one, Inserted::Added(_));
                 match (self.json, added) {

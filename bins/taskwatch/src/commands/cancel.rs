@@ -13,7 +13,8 @@ use crate::{out, work};
 Example:
   taskwatch cancel 7 8 9 --reason 'the customer called'
 
-A running task is told at the next renewal of its lease. Completed, failed and cancelled tasks refuse: exit code 1.")]
+A running task is told at the next renewal of its lease. Completed, failed and cancelled tasks
+refuse: exit code 1.")]
 pub(crate) struct Cancel {
     /// Which tasks
     #[arg(required = true, value_name = "ID", value_parser = super::task_id)]

@@ -1,6 +1,6 @@
 //! `taskwatch completions`
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::cli::Cli;
@@ -19,7 +19,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self) -> Result<Exit, Failed> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "taskwatch", &mut script);
+        clap_complete::generate(self.shell, &mut Cli::tree(), "taskwatch", &mut script);
         out::raw(&script)?;
         Ok(Exit::Done)
     }

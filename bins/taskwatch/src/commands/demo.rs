@@ -23,7 +23,8 @@ use self::stage::{POLL, Stage};
 use self::watch::Watch;
 use crate::exit::{Exit, Failed};
 use crate::out::{self, STRONG, styled};
-use crate::{signals, work};
+use crate::signals::Signals;
+use crate::work;
 
 /// Tasks that the worker which gets killed works on.
 const LONG: usize = 3;
@@ -34,11 +35,11 @@ const DUPLICATES: usize = 25;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Ends with exit code 0 only if the books balance and everything that was promised really happened.
+Ends with exit code 0 only if the books balance and everything that was promised has happened.
 
 Examples:
   taskwatch demo
-  taskwatch demo --keep demo.db && taskwatch --database sqlite://demo.db list --status completed")]
+  taskwatch demo --keep demo.db && taskwatch --database sqlite://demo.db list --status failed")]
 pub(crate) struct Demo {
     /// Keep the database here, to look into afterwards; the file must not be there yet
     #[arg(long, value_name = "PATH")]
@@ -59,14 +60,18 @@ struct Seen {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<Exit, Failed> {
-        let stop = signals::stop()?;
+        let mut signals = Signals::listen()?;
         let stage = Stage::set(self.keep.as_deref()).await?;
-        let seen = self.play(&stage, &stop).await;
+        // Nobody needs the rest of the work: an interruption drops it where it stands, and the second worker with it.
+        let seen = tokio::select! {
+            seen = self.play(&stage) => seen.map(Some),
+            () = signals.next() => Ok(None),
+        };
         let exit = match seen {
             Ok(Some(seen)) => stage.conclude(&seen).await,
             Ok(None) => {
                 out::complain("interrupted");
-                Ok(Exit::Other)
+                Ok(Exit::Interrupted)
             }
             Err(failed) => Err(failed),
         };
@@ -80,8 +85,8 @@ impl Demo {
         exit
     }
 
-    /// The story; `None` when it was interrupted.
-    async fn play(&self, stage: &Stage, stop: &Stop) -> Result<Option<Seen>, Failed> {
+    /// The story.
+    async fn play(&self, stage: &Stage) -> Result<Seen, Failed> {
         let mut seen = Seen::default();
         let watch = Arc::clone(&stage.watch);
         let first = stage.engine(stage::rough(), Source::Local)?;
@@ -101,17 +106,14 @@ impl Demo {
         out::line(format_args!("  {count} added; {CALLED_OFF} more, called off before they were due"))?;
 
         step("the tasks are worked: some fail, some panic, the killed worker's leases are taken over")?;
-        work_off(&first, stage, &watch, count + LONG, stop).await?;
-        if stop.is_set() {
-            return Ok(None);
-        }
+        work_off(&first, stage, &watch, count + LONG).await?;
 
         step("deliveries of finished tasks come once more")?;
         let filter = Filter { statuses: vec![Status::Completed], limit: DUPLICATES, ..Filter::default() };
         let finished = stage.store.list(&filter).await?;
         let again = finished.iter().map(|row| Delivery::of(row.id, format!("again-{}", row.id))).collect::<Vec<_>>();
         seen.duplicates_sent = again.len();
-        let answers = first.process(again, stop).await;
+        let answers = first.process(again, &Stop::never()).await;
         let settled = answers.iter().filter(|answered| {
             answered.answer == Answer::Acknowledge && answered.why == Why::Settled(Status::Completed)
         });
@@ -125,8 +127,8 @@ impl Demo {
         let reason = format!("by {}: demo, the cause has been mended", work::user_name());
         let acts = second.replay(&dead, &reason).await?;
         seen.replayed = acts.into_iter().filter(|act| act.refused.is_none()).map(|act| act.task).collect();
-        work_off(&second, stage, &watch, seen.replayed.len(), stop).await?;
-        Ok((!stop.is_set()).then_some(seen))
+        work_off(&second, stage, &watch, seen.replayed.len()).await?;
+        Ok(seen)
     }
 }
 
@@ -150,15 +152,10 @@ async fn add(
 }
 
 /// Works until nothing is left, and shows how far it is.
-async fn work_off(
-    engine: &Arc<Engine>,
-    stage: &Stage,
-    watch: &Arc<Watch>,
-    expected: usize,
-    stop: &Stop,
-) -> Result<(), Failed> {
+async fn work_off(engine: &Arc<Engine>, stage: &Stage, watch: &Arc<Watch>, expected: usize) -> Result<(), Failed> {
     let records: Arc<dyn taskwatch_core::ports::Records> = stage.store.clone();
+    let stop = Stop::never();
     let source = DueSource::new(Arc::clone(engine), POLL, stop.clone()).until_empty(records);
-    watch.show(expected, engine.drive(&source, stop)).await;
+    watch.show(expected, engine.drive(&source, &stop)).await;
     Ok(())
 }

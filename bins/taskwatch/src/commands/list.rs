@@ -28,7 +28,7 @@ pub(crate) struct List {
     /// Only ids below this one: the next page
     #[arg(long, value_name = "ID", value_parser = super::task_id)]
     before: Option<TaskId>,
-    /// A JSON array; times are microseconds since 1970, UTC
+    /// A JSON array; times are microseconds since 1970, UTC, leases 16 hexadecimal digits
     #[arg(long)]
     json: bool,
 }

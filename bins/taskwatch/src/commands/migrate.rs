@@ -8,8 +8,8 @@ use crate::{database, out};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Migrations only add, so programs that know the original table keep working. Two may run at once. On SQLite every other
-command migrates by itself.")]
+Migrations only add, so programs that know the original table keep working. Two may run at once.
+An SQLite file is made if it is not there, and every other command migrates it by itself.")]
 pub(crate) struct Migrate {
     /// Only say whether the database is ready, and change nothing
     #[arg(long)]
@@ -19,6 +19,9 @@ pub(crate) struct Migrate {
 impl Migrate {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Failed> {
         let settings = globals.settings(Vec::new())?;
+        if self.check {
+            database::refuse_missing(&settings.database.place)?;
+        }
         let store = database::connect(&settings).await?;
         let before = store.schema_version().await?;
         if !self.check {

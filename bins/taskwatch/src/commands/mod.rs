@@ -8,6 +8,7 @@ pub(crate) mod list;
 pub(crate) mod migrate;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod serve;
 pub(crate) mod settings;
 pub(crate) mod show;
 pub(crate) mod verify;
@@ -26,6 +27,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Show(args) => args.run(&globals).await,
         Command::Cancel(args) => args.run(&globals).await,
         Command::Run(args) => args.run(&globals).await,
+        Command::Serve(args) => args.run(&globals).await,
         Command::Replay(args) => args.run(&globals).await,
         Command::Verify(args) => args.run(&globals).await,
         Command::Migrate(args) => args.run(&globals).await,

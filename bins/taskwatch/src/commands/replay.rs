@@ -11,6 +11,7 @@ use clap::Args;
 use taskwatch_core::delivery::{Answer, Why};
 use taskwatch_core::ledger::Source;
 use taskwatch_replay::{FileSource, Report, Reporter, Summary, default_rejected};
+use taskwatch_settings::DatabasePlace;
 
 use self::revive::Revive;
 use crate::cli::Globals;
@@ -21,9 +22,11 @@ use crate::{signals, work};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Takes Lambda SQS events, the output of `aws sqs receive-message`, and SQS records, SNS envelopes, announcements or JSON
-strings one per line, in any mixture. Failed tasks named in the file are first put back, by whom and why; then each
-message runs through the engine. What cannot be read is reported, kept aside, and ends in exit code 3.
+Takes Lambda SQS events, the output of `aws sqs receive-message`, and SQS records, SNS
+envelopes, announcements or JSON strings one per line, in any mixture. Failed tasks named in the
+file are first put back, by whom and why; then each message runs through the engine. What cannot
+be read is reported and kept aside; what names no task of the database is reported. Either ends
+in exit code 3.
 
 Examples:
   taskwatch replay dead-letters.json --http https://work.example/tasks --reason 'the service is back'
@@ -44,7 +47,7 @@ pub(crate) struct Replay {
     /// Where to keep what cannot be read [default: FILE.rejected.jsonl]
     #[arg(long, value_name = "FILE")]
     rejected: Option<PathBuf>,
-    /// One JSON object per message, and one for the summary
+    /// One JSON object per message, and one for the summary; `retry-after` is in seconds
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -57,6 +60,7 @@ struct Tally {
     acknowledged: AtomicU64,
     later: AtomicU64,
     dead: AtomicU64,
+    missing: AtomicU64,
     without_database: AtomicU64,
     unprinted: AtomicU64,
 }
@@ -68,7 +72,7 @@ impl Replay {
         let tally = Arc::new(Tally::default());
         let source = self.source(reporter(Arc::clone(&tally), self.json))?;
         let stop = signals::stop()?;
-        let store = database::open(&settings, Missing::Create).await?;
+        let store = database::open(&settings, Missing::Refuse).await?;
         let engine = work::worker(&settings, store.clone(), Source::Replay)?;
         let reason = (!self.keep_failed).then(|| {
             let by = self.by.clone().unwrap_or_else(work::user_name);
@@ -78,7 +82,7 @@ impl Replay {
         engine.drive(&revive, &stop).await;
         store.close().await;
         let summary = revive.source().summary();
-        self.conclude(&summary, &tally, revive.revived(), stop.is_set())
+        self.conclude(&summary, &tally, revive.revived(), stop.is_set(), &settings.database.place)
     }
 
     fn source(&self, reporter: Reporter) -> Result<FileSource, Failed> {
@@ -93,14 +97,22 @@ impl Replay {
         Ok(opened.map_err(anyhow::Error::from).context("failed to replay")?)
     }
 
-    fn conclude(&self, summary: &Summary, tally: &Tally, revived: u64, stopped: bool) -> Result<Exit, Failed> {
+    fn conclude(
+        &self,
+        summary: &Summary,
+        tally: &Tally,
+        revived: u64,
+        stopped: bool,
+        place: &DatabasePlace,
+    ) -> Result<Exit, Failed> {
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (done, later, dead) = (count(&tally.acknowledged), count(&tally.later), count(&tally.dead));
+        let missing = count(&tally.missing);
         let Summary { messages, unreadable, unanswered, .. } = summary;
         if self.json {
             out::line(serde_json::json!({ "summary": {
                 "messages": messages, "unreadable": unreadable, "put_back": revived, "acknowledged": done,
-                "later": later, "dead": dead, "unanswered": unanswered, "failure": summary.failure, "stopped": stopped,
+                "later": later, "dead": dead, "no_such_task": missing, "unanswered": unanswered, "failure": summary.failure, "stopped": stopped,
             } }))?;
         } else {
             let formats: Vec<_> = summary.formats.iter().map(|(format, n)| format!("{n} as {format}")).collect();
@@ -109,12 +121,19 @@ impl Replay {
                 "{messages} messages{formats}, {unreadable} unreadable; {revived} failed tasks put back"
             ))?;
             out::line(format_args!("{done} settled, {later} to be tried later, {dead} dead letters"))?;
+            if missing > 0 {
+                out::line(styled(
+                    BAD,
+                    format_args!("{missing} name no task of {place}: if that is the right database, they are lost"),
+                ))?;
+            }
             if later > 0 {
                 out::line("what is to be tried later is in the database: `taskwatch run` works it when it is due")?;
             }
         }
-        if count(&tally.unprinted) > 0 {
-            return Err(std::io::Error::from(std::io::ErrorKind::BrokenPipe).into());
+        let unprinted = count(&tally.unprinted);
+        if unprinted > 0 {
+            return Err(std::io::Error::other(format!("{unprinted} reports could not be written")).into());
         }
         if let Some(failure) = &summary.failure {
             out::complain(failure);
@@ -124,7 +143,7 @@ impl Replay {
             out::complain("stopped before the end of the messages: replay the file again, what is done stays done");
             return Ok(Exit::Other);
         }
-        Ok(match (count(&tally.without_database), unreadable) {
+        Ok(match (count(&tally.without_database), unreadable + missing) {
             (0, 0) => Exit::Done,
             (0, _) => Exit::BadInput,
             _ => Exit::Database,
@@ -136,6 +155,7 @@ fn reporter(tally: Arc<Tally>, json: bool) -> Reporter {
     Box::new(move |report: &Report| {
         let counter = match (&report.why, &report.answer) {
             (Why::StoreFailed(_), _) => &tally.without_database,
+            _ if is_missing(report) => &tally.missing,
             (_, Answer::Acknowledge) => &tally.acknowledged,
             (_, Answer::RetryAfter(_)) => &tally.later,
             (_, Answer::DeadLetter) => &tally.dead,
@@ -148,8 +168,15 @@ fn reporter(tally: Arc<Tally>, json: bool) -> Reporter {
     })
 }
 
+/// Whether the message names a task that is not there. A capture never shows it again, whatever a queue would do. (A row
+/// that went away during its attempt is a different story, and acknowledged.)
+fn is_missing(report: &Report) -> bool {
+    report.why == Why::NoSuchTask && report.answer != Answer::Acknowledge
+}
+
 fn for_people(report: &Report) -> String {
     let answer = match &report.answer {
+        _ if is_missing(report) => styled(BAD, "left alone"),
         Answer::Acknowledge => styled(GOOD, "settled"),
         Answer::RetryAfter(after) => {
             let seconds = std::time::Duration::from_secs(after.as_secs());

@@ -18,8 +18,12 @@ Examples:
   taskwatch run --http https://work.example/tasks --concurrency 64
   taskwatch run --simulate --until-empty
 
-SIGINT or SIGTERM: nothing new is started, running attempts may finish (worker.drain), the rest is given back
-untried. A second signal ends the process at once; the leases of what ran then run out.")]
+SIGINT, SIGTERM or SIGHUP: nothing new is started, running attempts may finish (worker.drain),
+the rest is given back untried. A second signal ends the process and its commands at once; the
+leases of what ran then run out.
+
+Without --database or database.url, ./taskwatch.db is made if it is not there. A named SQLite file
+has to be there: `taskwatch migrate` makes it.")]
 pub(crate) struct Run {
     /// End when nothing is Pending or In Progress any more
     #[arg(long)]
@@ -34,7 +38,7 @@ impl Run {
         // Before the database, so that a forgotten handler is said first.
         work::check(&settings)?;
         let stop = signals::stop()?;
-        let store = database::open(&settings, Missing::Create).await?;
+        let store = database::open(&settings, Missing::CreateDefault).await?;
         let engine = work::worker(&settings, store.clone(), Source::Local)?;
         let mut source = DueSource::new(Arc::clone(&engine), settings.worker.poll, stop.clone());
         if self.until_empty {

@@ -19,7 +19,7 @@ pub(crate) struct Show {
     /// Which task
     #[arg(value_parser = super::task_id)]
     id: TaskId,
-    /// A JSON object with the row and its entries; times are microseconds since 1970, UTC
+    /// A JSON object with the row and its entries; times are microseconds since 1970, UTC, leases 16 hexadecimal digits
     #[arg(long)]
     json: bool,
 }
@@ -66,7 +66,8 @@ fn head(row: &TaskRow) -> Result<(), Failed> {
         field("overwritten", format!("by another program; the ledger says {recorded}"))?;
     }
     field("added", out::time(row.created))?;
-    let due = if row.status.known() == Some(Status::InProgress) { "lease until" } else { "due" };
+    let stands = row.recorded.or(row.status.known());
+    let due = if stands == Some(Status::InProgress) { "lease until" } else { "due" };
     field(due, out::time(row.due))?;
     let max = row.max_attempts.map_or_else(|| "the worker's limit".to_owned(), |max| max.to_string());
     field("attempts", format!("{} of {max}; when abandoned: {}", row.attempt, row.on_abandon.as_str()))?;

@@ -14,8 +14,8 @@ const PAGE: usize = 500;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Recomputes everything from the ledger, each task at one instant, so it can run beside workers. Ends with exit code 1 and
-the offending tasks if a law does not hold.")]
+Recomputes everything from the ledger, each task at one instant, so it can run beside workers.
+Ends with exit code 1 and the offending tasks if a law does not hold.")]
 pub(crate) struct Verify {
     /// A JSON object with every line, count and offence
     #[arg(long)]

@@ -64,3 +64,35 @@ fn a_file_that_is_not_there_ends_with_5() {
     assert_eq!(ran.code, Some(5), "{ran:?}");
     assert!(ran.stderr.contains("nothing.json"), "{ran:?}");
 }
+
+#[test]
+fn messages_of_tasks_that_are_not_there_are_bad_input_and_named() {
+    let place = Place::new();
+    place.run(["add", "a"]);
+    place.write("capture.jsonl", r#"{"task_id": 99, "title": "c", "description": null}"#);
+    let ran = place.run(["replay", "capture.jsonl", "--simulate"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    for part in [
+        "capture.jsonl:1, task 99: no such task [left alone]",
+        "0 settled, 0 to be tried later, 0 dead letters",
+        "1 name no task of sqlite://tasks.db",
+    ] {
+        assert!(ran.stdout.contains(part), "{part:?} is not in {ran:?}");
+    }
+    assert!(!ran.stdout.contains("in the database: `taskwatch run`"), "{ran:?}");
+
+    let ran = place.run(["replay", "capture.jsonl", "--simulate", "--json"]);
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let summary: serde_json::Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&summary["summary"]["no_such_task"], &summary["summary"]["later"]), (&1.into(), &0.into()));
+}
+
+#[test]
+fn a_database_that_is_not_there_is_not_made() {
+    let place = Place::new();
+    place.write("capture.jsonl", CAPTURE);
+    let ran = place.run(["replay", "capture.jsonl", "--simulate"]);
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert!(ran.stderr.contains("there is no database at tasks.db"), "{ran:?}");
+    assert!(!place.path("tasks.db").exists());
+}

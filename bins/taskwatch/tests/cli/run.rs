@@ -1,9 +1,10 @@
 //! Working due tasks: handlers, drain, exit codes.
 
-use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::io::{BufRead as _, BufReader, Read as _};
 
-use crate::support::{Place, Ran};
+use rustix::process::Signal;
+
+use crate::support::{Place, Ran, Running, until};
 
 #[test]
 fn due_tasks_are_worked_until_none_is_left() {
@@ -34,22 +35,24 @@ fn a_command_gets_the_task_and_its_last_words_become_the_reason() {
 
 #[test]
 fn a_signal_drains_and_a_second_one_does_not_wait() {
-    for (signals, code, status) in [(1, Some(0), "Completed"), (2, Some(130), "In Progress")] {
+    for (second, code, status) in [(false, Some(0), "Completed"), (true, Some(130), "In Progress")] {
         let place = Place::new();
-        place.run(["add", "Slow"]);
-        let duration = if signals == 1 { "1500ms" } else { "60s" };
-        let duration = format!("handler.simulate_duration={duration}");
-        let mut command = place.command(["run", "--simulate", "--set", &duration]);
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        until(|| place.statuses() == ["In Progress"]);
-        for _ in 0..signals {
-            let pid = rustix::process::Pid::from_child(&child);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-            std::thread::sleep(Duration::from_millis(200));
+        place.run(["add", "Slow", "--count", "2"]);
+        // Ends with the folder at the latest.
+        let script = "while [ -e tasks.db ] && [ ! -e go ]; do sleep 0.02; done";
+        let mut worker =
+            Running::start(&mut place.command(["run", "--concurrency", "1", "--command", "--", "sh", "-c", script]));
+        until("a task in progress", || place.statuses() == ["In Progress", "Pending"]);
+        worker.signal(Signal::TERM);
+        worker.hear("stopping");
+        if second {
+            worker.signal(Signal::INT);
+        } else {
+            place.write("go", "");
         }
-        let ran: Ran = child.wait_with_output().unwrap().into();
+        let ran = worker.end();
         assert_eq!(ran.code, code, "{ran:?}");
-        assert_eq!(place.statuses(), [status], "{ran:?}");
+        assert_eq!(place.statuses(), [status, "Pending"], "nothing new was started: {ran:?}");
         assert_eq!(place.run(["verify"]).code, Some(0));
     }
 }
@@ -64,10 +67,49 @@ fn without_a_handler_nothing_runs_and_the_ways_out_are_named() {
     assert_eq!(place.statuses(), ["Pending"]);
 }
 
-fn until(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not happen in time");
-        std::thread::sleep(Duration::from_millis(20));
+#[test]
+fn the_second_signal_ends_the_commands_and_all_they_have_started() {
+    for first in [Signal::TERM, Signal::HUP] {
+        let place = Place::new();
+        place.run(["add", "Slow"]);
+        let made = std::process::Command::new("mkfifo").arg(place.path("alive")).status().unwrap();
+        assert!(made.success());
+        // Whoever holds the pipe open is alive. The sleepers would tell of it in the end.
+        let script = "exec 9>alive; (sleep 30; echo survived >&9) & echo started >&9; sleep 30; echo survived >&9";
+        let mut worker = Running::start(&mut place.command(["run", "--command", "--", "sh", "-c", script]));
+        let mut alive = BufReader::new(std::fs::File::open(place.path("alive")).unwrap());
+        let mut said = String::new();
+        alive.read_line(&mut said).unwrap();
+        assert_eq!(said, "started\n");
+        worker.signal(first);
+        worker.hear("stopping");
+        worker.signal(Signal::INT);
+        let ran = worker.end();
+        assert_eq!(ran.code, Some(130), "{ran:?}");
+        said.clear();
+        alive.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "", "{first:?}: nobody has survived");
+        assert_eq!(place.statuses(), ["In Progress"], "no result was made up: {ran:?}");
     }
+}
+
+#[test]
+fn a_named_database_has_to_be_there_and_the_default_one_is_made() {
+    let place = Place::new();
+    let work = ["run", "--until-empty", "--simulate"];
+    for args in [&work[..], &["migrate", "--check"]] {
+        let ran: Ran = place.command(args).output().unwrap().into();
+        assert_eq!(ran.code, Some(4), "{ran:?}");
+        assert!(ran.stderr.contains("tasks.db") && ran.stderr.contains("`taskwatch migrate`"), "{ran:?}");
+        assert!(!place.path("tasks.db").exists());
+    }
+    assert_eq!(place.run(["migrate"]).code, Some(0));
+    assert_eq!(place.run(work).code, Some(0));
+
+    let place = Place::with([]);
+    let mut command = place.command(work);
+    let ran: Ran = command.env("TASKWATCH_DATABASE_URL", "sqlite://other.db").output().unwrap().into();
+    assert_eq!(ran.code, Some(4), "{ran:?}");
+    assert_eq!(place.run(work).code, Some(0));
+    assert!(place.path("taskwatch.db").exists() && !place.path("other.db").exists());
 }

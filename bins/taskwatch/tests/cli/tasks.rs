@@ -89,6 +89,16 @@ fn settings_are_shown_with_where_they_come_from() {
     assert!(line.contains("20ms") && line.contains("command line"), "{line}");
     let markdown = place.run(["settings", "--markdown"]);
     assert!(markdown.stdout.contains("| `worker.lease` | `TASKWATCH_WORKER_LEASE` |"), "{markdown:?}");
+    let generated = include_str!("../../../../adapters/settings/SETTINGS.md");
+    assert!(generated.ends_with(&format!("\n\n{}", markdown.stdout)), "the documentation holds what is printed");
+}
+
+#[test]
+fn settings_before_the_command_and_after_it_all_count() {
+    let place = Place::new();
+    let ran = place.run(["--set", "worker.lease=7s", "settings", "--set", "worker.drain=8s"]);
+    let line = |key: &str| ran.stdout.lines().find(|line| line.contains(key)).unwrap_or_default();
+    assert!(line("worker.lease").contains("7s") && line("worker.drain").contains("8s"), "{ran:?}");
 }
 
 #[test]
@@ -103,6 +113,17 @@ fn a_database_that_is_not_there_is_not_invented_by_a_question() {
     assert_eq!(place.run(["add", "x"]).code, Some(4));
     let migrated = place.run(["--set", "database.connect_timeout=1s", "migrate"]);
     assert_eq!(migrated.code, Some(4), "{migrated:?}");
+}
+
+#[test]
+fn a_task_that_does_not_fit_is_the_callers_and_a_refusal_the_databases() {
+    let place = Place::new();
+    let long = place.run(["add", &"x".repeat(256)]);
+    assert!(long.code == Some(2) && long.stderr.contains("255"), "{long:?}");
+    assert_eq!(place.run(["add", "x"]).code, Some(0));
+    place.tamper("CREATE TRIGGER closed BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'closed for today'); END");
+    let refused = place.run(["add", "x"]);
+    assert!(refused.code == Some(4) && refused.stderr.contains("closed for today"), "{refused:?}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What must hold on either database, beyond what the conformance suite asks of every store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use taskwatch_core::ports::{DueBefore, Filter, Inserted, Lease, Records, Select, Store, StoreError};
@@ -318,31 +320,33 @@ pub(crate) async fn keeps_the_ends_of_the_range(fixture: &impl Fixture) {
 pub(crate) async fn reads_rows_and_ledger_as_of_one_instant(fixture: &impl Fixture) {
     let store = fixture.store();
     store.insert(&titled(90), &origin(), at(0)).await.unwrap();
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
+    let rounds = Arc::new([const { AtomicU64::new(0) }; 3]);
     let writers: Vec<_> = (0..3)
         .map(|n| {
-            let (store, stop) = (store.clone(), std::sync::Arc::clone(&stop));
+            let (store, stop, rounds) = (store.clone(), Arc::clone(&stop), Arc::clone(&rounds));
             tokio::spawn(async move {
-                let mut round: u64 = 0;
-                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
-                    round += 1;
+                while !stop.load(Ordering::SeqCst) {
+                    let round = rounds[n].fetch_add(1, Ordering::SeqCst) + 1;
                     let all = Select::Due(due(1_000_000, 3));
-                    store.transact(&all, &claim(at(1), 1000 * round + n)).await.unwrap();
+                    store.transact(&all, &claim(at(1), 1000 * round + n as u64)).await.unwrap();
                     let give_back = |row: &taskwatch_core::task::TaskRow| {
                         change(row, at(0), &[Event::Released { token: row.lease?, due: at(0) }], None)
                     };
                     store.transact(&Select::LeaseOver(due(1_000_000, 3)), &give_back).await.unwrap();
                 }
-                round
             })
         })
         .collect();
-    for _ in 0..100 {
+    let mut audits = 0;
+    // However slow the disk is, each of them has written something meanwhile.
+    while audits < 100 || rounds.iter().any(|round| round.load(Ordering::SeqCst) <= 5) {
         assert_eq!(audited(store).await.len(), 90);
+        audits += 1;
     }
-    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    stop.store(true, Ordering::SeqCst);
     for writer in writers {
-        assert!(writer.await.unwrap() > 5, "little was written meanwhile");
+        writer.await.unwrap();
     }
 }
 

@@ -21,6 +21,8 @@ use taskwatch_sql_store::SqlStore;
 pub(crate) trait Fixture: Send + Sync {
     fn store(&self) -> &SqlStore;
     fn raw(&self, sql: &str) -> impl Future<Output = ()> + Send;
+    /// Another store on the same database, which writes announcements.
+    fn announcing(&self) -> impl Future<Output = SqlStore> + Send;
 }
 
 pub(crate) fn at(seconds: i64) -> Timestamp {

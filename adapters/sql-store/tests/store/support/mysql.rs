@@ -71,4 +71,9 @@ impl Fixture for MySql {
     async fn raw(&self, sql: &str) {
         self.ask(sql);
     }
+
+    async fn announcing(&self) -> SqlStore {
+        let options = ConnectOptions { announces: true, ..self.options(self.server.port()) };
+        SqlStore::open(&options).await.unwrap()
+    }
 }

@@ -40,4 +40,8 @@ impl Fixture for Sqlite {
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
     }
+
+    async fn announcing(&self) -> SqlStore {
+        SqlStore::open(&ConnectOptions { announces: true, ..options(&self.folder) }).await.unwrap()
+    }
 }

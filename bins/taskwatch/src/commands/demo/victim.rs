@@ -15,7 +15,7 @@ use crate::exit::Failed;
 pub(super) const NAME: &str = "demo-victim";
 
 /// How long it may take to start and to claim its tasks.
-const PATIENCE: Duration = Duration::from_secs(8);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Starts the worker, waits until it holds all these tasks, and kills it. Answers with its process number.
 pub(super) async fn run_and_kill(stage: &Stage, tasks: &[TaskId]) -> Result<u32, Failed> {

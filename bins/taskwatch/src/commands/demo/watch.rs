@@ -1,7 +1,6 @@
 //! Counts what the engines tell while they work, and shows it.
 
 use std::collections::BTreeMap;
-use std::io::IsTerminal as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -47,7 +46,7 @@ impl Watch {
 
     /// Shows how many of `expected` tasks are settled while the work goes on: a bar on a terminal, otherwise lines.
     pub(super) async fn show(&self, expected: usize, work: impl Future<Output = ()>) {
-        let terminal = std::io::stderr().is_terminal();
+        let terminal = out::is_drawable();
         let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let total = u64::try_from(expected).unwrap_or(u64::MAX);
         let bar = ProgressBar::with_draw_target(Some(total), target);

@@ -1,0 +1,36 @@
+//! Over SNS: `PublishBatch`.
+
+use aws_sdk_sns::Client;
+use aws_sdk_sns::error::{BuildError, ProvideErrorMetadata};
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+
+use crate::entry::{Entry, STRING, SUBJECT, TRACEPARENT};
+use crate::failure::{Answer, Outcomes, why};
+
+/// One call with at most ten entries; `Err` says why all of it failed.
+pub(crate) async fn publish(client: &Client, topic: &str, entries: &[Entry]) -> Result<Outcomes, String> {
+    let built: Result<Vec<_>, BuildError> = entries.iter().enumerate().map(|(at, entry)| message(at, entry)).collect();
+    let built = built.map_err(|error| error.to_string())?;
+    let sent = client.publish_batch().topic_arn(topic).set_publish_batch_request_entries(Some(built)).send().await;
+    let output = sent.map_err(|error| why(error.code(), error.message(), &error))?;
+    let mut answer = Answer::default();
+    for one in output.successful() {
+        answer.published(one.id().unwrap_or_default());
+    }
+    for one in output.failed() {
+        answer.failed(one.id(), one.code(), one.message(), one.sender_fault());
+    }
+    Ok(answer.outcomes(entries.len()))
+}
+
+fn message(at: usize, entry: &Entry) -> Result<PublishBatchRequestEntry, BuildError> {
+    let mut message = PublishBatchRequestEntry::builder().id(at.to_string()).message(&entry.body).subject(SUBJECT);
+    if let Some(traceparent) = &entry.traceparent {
+        let value = MessageAttributeValue::builder().data_type(STRING).string_value(traceparent).build()?;
+        message = message.message_attributes(TRACEPARENT, value);
+    }
+    if let Some(fifo) = &entry.fifo {
+        message = message.message_group_id(&fifo.group).message_deduplication_id(&fifo.once);
+    }
+    message.build()
+}

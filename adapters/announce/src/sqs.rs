@@ -1,0 +1,36 @@
+//! Over SQS: `SendMessageBatch`.
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata};
+use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+
+use crate::entry::{Entry, STRING, TRACEPARENT};
+use crate::failure::{Answer, Outcomes, why};
+
+/// One call with at most ten entries; `Err` says why all of it failed.
+pub(crate) async fn publish(client: &Client, queue: &str, entries: &[Entry]) -> Result<Outcomes, String> {
+    let built: Result<Vec<_>, BuildError> = entries.iter().enumerate().map(|(at, entry)| message(at, entry)).collect();
+    let built = built.map_err(|error| error.to_string())?;
+    let sent = client.send_message_batch().queue_url(queue).set_entries(Some(built)).send().await;
+    let output = sent.map_err(|error| why(error.code(), error.message(), &error))?;
+    let mut answer = Answer::default();
+    for one in output.successful() {
+        answer.published(one.id());
+    }
+    for one in output.failed() {
+        answer.failed(one.id(), one.code(), one.message(), one.sender_fault());
+    }
+    Ok(answer.outcomes(entries.len()))
+}
+
+fn message(at: usize, entry: &Entry) -> Result<SendMessageBatchRequestEntry, BuildError> {
+    let mut message = SendMessageBatchRequestEntry::builder().id(at.to_string()).message_body(&entry.body);
+    if let Some(traceparent) = &entry.traceparent {
+        let value = MessageAttributeValue::builder().data_type(STRING).string_value(traceparent).build()?;
+        message = message.message_attributes(TRACEPARENT, value);
+    }
+    if let Some(fifo) = &entry.fifo {
+        message = message.message_group_id(&fifo.group).message_deduplication_id(&fifo.once);
+    }
+    message.build()
+}
