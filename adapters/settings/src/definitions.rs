@@ -32,6 +32,8 @@ pub(crate) struct Definitions {
     #[config(nested)]
     pub(crate) intake: Intake,
     #[config(nested)]
+    pub(crate) lambda: Lambda,
+    #[config(nested)]
     pub(crate) log: Log,
 }
 
@@ -200,6 +202,21 @@ pub struct Intake {
     pub announce_within: Duration,
 }
 
+/// How the Lambda function answers its queue.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Lambda {
+    /// How a batch is answered of which something failed. `whole`: the invocation fails and every message comes again,
+    /// which is safe with any event source mapping. `partial`: the failed messages alone come again, which needs
+    /// `ReportBatchItemFailures` on the mapping: without that, SQS would delete them.
+    #[config(default = "whole", deserialize_with = choice)]
+    pub report: BatchReport,
+
+    /// Nothing is started later than this before the function's timeout. Half of it is for running attempts to end by
+    /// themselves, unless `worker.drain` is less; the rest is for giving back what has not, and for the answer.
+    #[config(default = "2s", deserialize_with = duration::<500, { 10 * MINUTE }, _>)]
+    pub margin: Duration,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq, Config)]
 pub struct Log {
@@ -236,6 +253,19 @@ pub(crate) enum HandlerChoice {
 impl Choice for HandlerChoice {
     const WORDS: &'static [(&'static str, Self)] =
         &[("simulate", Self::Simulate), ("command", Self::Command), ("http", Self::Http)];
+}
+
+/// `lambda.report`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BatchReport {
+    /// The invocation fails.
+    Whole,
+    /// The response names the failures.
+    Partial,
+}
+
+impl Choice for BatchReport {
+    const WORDS: &'static [(&'static str, Self)] = &[("whole", Self::Whole), ("partial", Self::Partial)];
 }
 
 /// `log.level`: from least to most.

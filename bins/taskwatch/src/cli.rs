@@ -19,7 +19,8 @@ Examples:
   taskwatch replay dead-letters.json --command --reason 'fixed the template' -- ./send-invoice
   taskwatch verify                             do the books balance?
 
-Settings come from flags over TASKWATCH_* variables over taskwatch.toml: `taskwatch settings` lists them.";
+Settings come from flags over TASKWATCH_* variables over taskwatch.toml: `taskwatch settings`
+lists them.";
 
 /// Works tasks, and keeps books that balance.
 #[derive(Debug, Parser)]

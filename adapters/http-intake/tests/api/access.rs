@@ -63,10 +63,12 @@ async fn without_the_token_nobody_gets_in() {
 }
 
 #[tokio::test]
-async fn health_and_document_need_no_token() {
+async fn health_document_and_preflights_need_no_token() {
     let api = guarded();
     assert_eq!(api.get("/healthz").await.status, 200);
     assert_eq!(api.get("/openapi.json").await.status, 200);
+    // Not a word about tokens to who asks what it may do.
+    preflight(&api, PAGE).await.problem(405);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 36] = [
+const ALL: [(&str, Option<&str>, &str, &str); 38] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -39,6 +39,8 @@ const ALL: [(&str, Option<&str>, &str, &str); 36] = [
     ("intake.token_file", None, "/run/token", r#""/run/token""#),
     ("intake.page_limit", Some("10000"), "50", "50"),
     ("intake.announce_within", Some("1s"), "0s", r#""0s""#),
+    ("lambda.report", Some("whole"), "partial", r#""partial""#),
+    ("lambda.margin", Some("2s"), "10m", r#""10m""#),
     ("log.level", Some("info"), "off", r#""off""#),
 ];
 

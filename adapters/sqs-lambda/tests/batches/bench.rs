@@ -111,7 +111,7 @@ impl Bench {
             entropy: Arc::new(SeededEntropy::new(1)),
             observer: Arc::<CountingObserver>::clone(&told),
             origin: Origin::new(Source::Lambda, "test"),
-            policy: Policy { drain: DRAIN, concurrency: 4, ..Policy::default() },
+            policy: Policy { drain: DRAIN, concurrency: 4, linger: Duration::ZERO, ..Policy::default() },
         };
         let engine = Arc::new(Engine::new(parts).expect("the policy works"));
         Self { clock, store, handler, told, engine, report }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 use taskwatch_core::metric::Metric;
+use taskwatch_core::ports::Clock;
 use taskwatch_core::task::Status::Completed;
 use taskwatch_core::task::{NewTask, TaskId};
 

@@ -29,7 +29,7 @@ be read is reported and kept aside; what names no task of the database is report
 in exit code 3.
 
 Examples:
-  taskwatch replay dead-letters.json --http https://work.example/tasks --reason 'the service is back'
+  taskwatch replay dead-letters.json --http https://work.example/tasks --reason 'it is back'
   aws sqs receive-message --queue-url ... | taskwatch replay - --command -- ./send-invoice
   jq -r .raw dead-letters.json.rejected.jsonl | taskwatch replay - --simulate")]
 pub(crate) struct Replay {

@@ -22,8 +22,8 @@ SIGINT, SIGTERM or SIGHUP: nothing new is started, running attempts may finish (
 the rest is given back untried. A second signal ends the process and its commands at once; the
 leases of what ran then run out.
 
-Without --database or database.url, ./taskwatch.db is made if it is not there. A named SQLite file
-has to be there: `taskwatch migrate` makes it.")]
+Without --database or database.url, ./taskwatch.db is made if it is not there. A named SQLite
+file has to be there: `taskwatch migrate` makes it.")]
 pub(crate) struct Run {
     /// End when nothing is Pending or In Progress any more
     #[arg(long)]

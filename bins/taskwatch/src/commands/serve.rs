@@ -24,10 +24,10 @@ use crate::{out, signals, work};
 Examples:
   taskwatch serve
   taskwatch serve --listen 127.0.0.1:9000 --set 'intake.origins=[\"https://app.example.com\"]'
-  curl -d '{\"title\": \"Send the invoice\"}' -H 'Content-Type: application/json' http://127.0.0.1:8080/tasks
+  curl --json '{\"title\": \"Send the invoice\"}' http://127.0.0.1:8080/tasks
 
-/openapi.json describes the API. SIGINT, SIGTERM or SIGHUP: no new connections are taken, running
-requests may finish (worker.drain).")]
+/openapi.json describes the API. SIGINT, SIGTERM or SIGHUP: no new connections are taken,
+running requests may finish (worker.drain).")]
 pub(crate) struct Serve {
     /// Where to listen (intake.listen); port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS:PORT")]

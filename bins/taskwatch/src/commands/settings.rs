@@ -8,8 +8,9 @@ use crate::out;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A setting is given by a flag (--set worker.lease=90s), by a variable (TASKWATCH_WORKER_LEASE=90s)
-or in a TOML file (taskwatch.toml, or --config): the first of these that has it counts.")]
+A setting is given by a flag (--set worker.lease=90s), by a variable
+(TASKWATCH_WORKER_LEASE=90s) or in a TOML file (taskwatch.toml, or --config): the first of
+these that has it counts.")]
 pub(crate) struct ShowSettings {
     /// What there is to set, as a Markdown table with defaults and meanings
     #[arg(long)]

@@ -6,10 +6,10 @@ use crate::support::{Place, Ran};
 
 /// Runs it with a standard output that nobody reads any more.
 fn unheard(command: &mut Command) -> Ran {
-    let (reader, writer) = std::io::pipe().unwrap();
+    let (reader, writer) = std::io::pipe().expect("a pipe can be made");
     drop(reader);
-    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
-    let ran: Ran = child.wait_with_output().unwrap().into();
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let ran: Ran = child.wait_with_output().expect("the program ends").into();
     assert_eq!(ran.stderr.matches("failed to").count(), 0, "{ran:?}");
     ran
 }

@@ -1,5 +1,7 @@
 //! What is logged of a request, and what is not.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
 use serde_json::Value;
 
 use crate::support::{Served, until};

@@ -1,5 +1,7 @@
 //! Signals.
 
+#![expect(clippy::unwrap_used, reason = "what goes wrong here is a failed test")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 
