@@ -145,7 +145,9 @@ fn what_a_record_says_wrongly_counts_as_unsaid() {
 #[test]
 fn an_unreadable_record_is_still_a_delivery() {
     let delivered = delivery(&record(lambda_record("hello")), "r-9");
-    let Delivery { receipt, subject: Subject::Unreadable(reason), receive_count: 3, trace: Some(_) } = delivered else {
+    let Delivery { receipt, subject: Subject::Unreadable(reason), receive_count: 3, trace: Some(_), group: None } =
+        delivered
+    else {
         panic!("{delivered:?}")
     };
     assert_eq!(receipt, "r-9");

@@ -56,7 +56,7 @@ enum Chore {
         #[arg(last = true)]
         benchmark: Vec<String>,
     },
-    /// Builds the binary that is shipped, into `dist/`, with its SHA-256
+    /// Builds what is shipped, into `dist/`: the program and the Lambda function, with their SHA-256
     Package,
     /// Runs a throwaway MariaDB until Enter, end of input or Ctrl-C, and prints its address
     Mariadb,

@@ -1,42 +1,98 @@
-//! The binary that is shipped.
+//! The binaries that are shipped.
 
 use std::fs;
+use std::io::{Cursor, Write as _};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::workspace::{Workspace, run as run_command};
 
-const BINARY: &str = "taskwatch";
+const PROGRAM: &str = "taskwatch";
 
-/// Builds with the `dist` profile and copies the binary to `dist/`, beside a file that `sha256sum --check` reads.
+/// What Lambda starts in a custom runtime, and the package that makes it.
+const FUNCTION: (&str, &str) = ("bootstrap", "taskwatch-lambda");
+
+/// Builds with the `dist` profile into `dist/`: the program, and the Lambda function as the zip file that is deployed;
+/// beside each a file that `sha256sum --check` reads.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    run_command(&mut workspace.cargo(["build", "--profile", "dist", "--package", BINARY, "--features", "aws"]))?;
-    let built = workspace.target_folder()?.join("dist").join(BINARY);
+    let (bootstrap, function) = FUNCTION;
+    for package in [PROGRAM, function] {
+        let build = ["build", "--profile", "dist", "--package", package, "--features", "aws"];
+        run_command(&mut workspace.cargo(build))?;
+    }
+    let built = workspace.target_folder()?.join("dist");
     let folder = workspace.root.join("dist");
     fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
-    let packaged = folder.join(BINARY);
-    fs::copy(&built, &packaged).with_context(|| format!("failed to copy {}", built.display()))?;
-    let bytes = fs::read(&packaged).with_context(|| format!("failed to read {}", packaged.display()))?;
-    let line = checksum_line(&bytes);
-    let checksum = folder.join(format!("{BINARY}.sha256"));
+
+    let packaged = folder.join(PROGRAM);
+    fs::copy(built.join(PROGRAM), &packaged).with_context(|| format!("failed to copy {PROGRAM}"))?;
+    finish(&folder, PROGRAM, &read(&packaged)?)?;
+
+    let name = format!("{function}.zip");
+    let zip = zipped(bootstrap, &read(&built.join(bootstrap))?).context("failed to zip the Lambda function")?;
+    fs::write(folder.join(&name), &zip).with_context(|| format!("failed to write dist/{name}"))?;
+    finish(&folder, &name, &zip)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    fs::read(path).with_context(|| format!("failed to read {}", path.display()))
+}
+
+/// Writes the checksum and says what there is.
+fn finish(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    let line = checksum_line(name, bytes);
+    let checksum = folder.join(format!("{name}.sha256"));
     fs::write(&checksum, &line).with_context(|| format!("failed to write {}", checksum.display()))?;
-    println!("dist/{BINARY}: {} KiB\n{}", bytes.len().div_ceil(1024), line.trim_end());
+    println!("dist/{name}: {} KiB\n{}", bytes.len().div_ceil(1024), line.trim_end());
     Ok(())
 }
 
-fn checksum_line(bytes: &[u8]) -> String {
+/// One executable file, always the same bytes for the same bytes.
+fn zipped(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+    let options = SimpleFileOptions::default()
+        .compression_method(CompressionMethod::Deflated)
+        .compression_level(Some(9))
+        .unix_permissions(0o755)
+        .last_modified_time(DateTime::default());
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    zip.start_file(name, options)?;
+    zip.write_all(bytes)?;
+    Ok(zip.finish()?.into_inner())
+}
+
+fn checksum_line(name: &str, bytes: &[u8]) -> String {
     let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digest}  {BINARY}\n")
+    format!("{digest}  {name}\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     #[test]
     fn the_checksum_is_as_sha256sum_writes_it() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad  taskwatch\n";
-        assert_eq!(checksum_line(b"abc"), abc);
+        assert_eq!(checksum_line("taskwatch", b"abc"), abc);
+    }
+
+    #[test]
+    fn the_function_is_zipped_as_lambda_wants_it_and_reproducibly() {
+        let bytes = b"\x7fELF".repeat(1_000);
+        let zip = zipped("bootstrap", &bytes).unwrap();
+        assert_eq!(zip, zipped("bootstrap", &bytes).unwrap());
+        assert!(zip.len() < bytes.len());
+        let mut archive = zip::ZipArchive::new(Cursor::new(zip)).unwrap();
+        assert_eq!(archive.len(), 1);
+        let mut file = archive.by_name("bootstrap").unwrap();
+        assert_eq!(file.unix_mode().map(|mode| mode & 0o777), Some(0o755));
+        let mut back = Vec::new();
+        file.read_to_end(&mut back).unwrap();
+        assert_eq!(back, bytes);
     }
 }

@@ -1,7 +1,7 @@
 //! An engine whose handler does what a task's title says, and events for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -34,16 +34,23 @@ pub(crate) struct ByTitle {
     begun: Mutex<Vec<(TaskId, Duration)>>,
 }
 
+impl ByTitle {
+    fn lock(&self) -> MutexGuard<'_, Vec<(TaskId, Duration)>> {
+        // A handler that panics does not hold it.
+        self.begun.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 #[async_trait]
 impl Handler for ByTitle {
     async fn handle(&self, task: &Task, _: &AttemptInfo) -> Result<(), Failure> {
-        self.begun.lock().unwrap().push((task.id, self.clock.now().since(START)));
+        self.lock().push((task.id, self.clock.now().since(START)));
         match task.title.split_once(' ').unwrap_or((&task.title, "")) {
             ("fails", _) => Err(Failure::retry("not today")),
             ("hopeless", _) => Err(Failure::permanent("never")),
             ("panics", _) => panic!("as asked"),
             ("takes", seconds) => {
-                self.clock.sleep(secs(seconds.parse().unwrap())).await;
+                self.clock.sleep(secs(seconds.parse().expect("a number of seconds"))).await;
                 Ok(())
             }
             _ => Ok(()),
@@ -151,7 +158,7 @@ impl Bench {
     }
 
     pub(crate) fn begun(&self) -> Vec<(TaskId, Duration)> {
-        self.handler.begun.lock().unwrap().clone()
+        self.handler.lock().clone()
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

@@ -28,11 +28,11 @@ fn refused(settings: &[(&str, &str)]) -> String {
         .env("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9")
         .envs(settings.iter().copied())
         .output()
-        .unwrap();
+        .expect("it runs");
     assert_eq!(ran.status.code(), Some(1), "{ran:?}");
-    let words = String::from_utf8(ran.stderr).unwrap();
+    let words = String::from_utf8_lossy(&ran.stderr);
     let line: serde_json::Value = serde_json::from_str(words.trim()).unwrap_or_else(|error| panic!("{error}: {words}"));
-    line["message"].as_str().unwrap().to_owned()
+    line["message"].as_str().expect("text").to_owned()
 }
 
 #[test]

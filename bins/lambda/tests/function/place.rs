@@ -22,6 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Works as the title says: what is `broken` can never be done, what is `flaky` cannot be done yet.
 const WORK: &str = "case $(cat) in *broken*) echo 'the disk is full' >&2; exit 65;; *flaky*) exit 1;; esac";
 
+/// Why nothing here can fail, unless the test has.
+const TEST: &str = "the scene can be set";
+
 /// How many receives a message gets.
 const RECEIVES: u32 = 3;
 
@@ -45,22 +48,22 @@ impl Place {
 
     pub(crate) fn with_queue(server: &MariaDb, receives: u32) -> Self {
         let aws = Aws::shared().unwrap_or_else(|error| panic!("failed to {error}"));
-        let topic = aws.create_topic(&Aws::unique("topic")).unwrap();
-        let dead = aws.create_queue(&Aws::unique("dead"), &[]).unwrap();
+        let topic = aws.create_topic(&Aws::unique("topic")).expect(TEST);
+        let dead = aws.create_queue(&Aws::unique("dead"), &[]).expect(TEST);
         let seconds = [("VisibilityTimeout", "1")];
-        let queue = aws.create_queue_before(&Aws::unique("queue"), &dead, receives, &seconds).unwrap();
-        aws.subscribe(&topic, &queue, false).unwrap();
+        let queue = aws.create_queue_before(&Aws::unique("queue"), &dead, receives, &seconds).expect(TEST);
+        aws.subscribe(&topic, &queue, false).expect(TEST);
 
-        let folder = TempDir::new().unwrap();
+        let folder = TempDir::new().expect(TEST);
         let password = folder.path().join("password");
-        std::fs::write(&password, server.password()).unwrap();
-        let database = server.create_database().unwrap();
+        std::fs::write(&password, server.password()).expect(TEST);
+        let database = server.create_database().expect(TEST);
         let url = format!("mysql://{}@{}:{}/{database}", server.user(), server.host(), server.port());
         let options = ConnectOptions { password: PasswordSource::File(password), ..ConnectOptions::new(url) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect(TEST);
         let place =
             Self { aws, topic, queue, dead, function: Aws::unique("process"), database, folder, runtime, options };
-        place.with_store(async |store| store.migrate().await.unwrap());
+        place.with_store(async |store| store.migrate().await.expect(TEST));
         place
     }
 
@@ -99,7 +102,7 @@ impl Place {
 
     /// All that the function has logged.
     pub(crate) fn log(&self) -> String {
-        self.call("log", &json!({})).as_str().unwrap().to_owned()
+        self.call("log", &json!({})).as_str().expect(TEST).to_owned()
     }
 
     /// One of `function.py`.
@@ -115,19 +118,19 @@ impl Place {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap();
-        child.stdin.take().unwrap().write_all(arguments.to_string().as_bytes()).unwrap();
-        let done = child.wait_with_output().unwrap();
+            .expect(TEST);
+        child.stdin.take().expect(TEST).write_all(arguments.to_string().as_bytes()).expect(TEST);
+        let done = child.wait_with_output().expect(TEST);
         assert!(done.status.success(), "{call}: {}", String::from_utf8_lossy(&done.stderr));
-        serde_json::from_slice(&done.stdout).unwrap()
+        serde_json::from_slice(&done.stdout).expect(TEST)
     }
 
     /// Adds tasks as another of our programs would.
     pub(crate) fn add(&self, titles: &[&str]) -> Vec<TaskId> {
         let tasks: Vec<_> = titles.iter().copied().map(NewTask::titled).collect();
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect(TEST);
         let origin = Origin::new(Source::Local, "test");
-        let insert = async |store: &SqlStore| store.insert(&tasks, &origin, Timestamp::EPOCH + now).await.unwrap();
+        let insert = async |store: &SqlStore| store.insert(&tasks, &origin, Timestamp::EPOCH + now).await.expect(TEST);
         self.with_store(insert).iter().map(Inserted::task).collect()
     }
 
@@ -138,16 +141,16 @@ impl Place {
 
     pub(crate) fn publish(&self, message: &str) {
         let call = [("TopicArn", self.topic.as_str()), ("Subject", "New Task Added"), ("Message", message)];
-        self.aws.sns("Publish", &call).unwrap();
+        self.aws.sns("Publish", &call).expect(TEST);
     }
 
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.with_store(async |store| store.records(None, 10_000).await.unwrap())
+        self.with_store(async |store| store.records(None, 10_000).await.expect(TEST))
     }
 
     /// Where the tasks stand, by id.
     pub(crate) fn statuses(&self) -> Vec<String> {
-        self.records().iter().map(|record| record.row.as_ref().unwrap().status.to_string()).collect()
+        self.records().iter().map(|record| record.row.as_ref().expect(TEST).status.to_string()).collect()
     }
 
     /// Waits until the tasks stand like this.
@@ -167,10 +170,10 @@ impl Place {
 
     /// The bodies in a queue: the announcements inside, or what else was published.
     pub(crate) fn dead_letters(&self, count: usize) -> Vec<String> {
-        let messages = self.aws.drain(&self.dead, count).unwrap();
+        let messages = self.aws.drain(&self.dead, count).expect(TEST);
         let inside = |message: &Value| {
-            let body: Value = serde_json::from_str(message["Body"].as_str().unwrap()).unwrap();
-            body["Message"].as_str().unwrap().to_owned()
+            let body: Value = serde_json::from_str(message["Body"].as_str().expect(TEST)).expect(TEST);
+            body["Message"].as_str().expect(TEST).to_owned()
         };
         messages.iter().map(inside).collect()
     }
@@ -179,8 +182,8 @@ impl Place {
     pub(crate) fn waiting(&self, queue: &Queue) -> u32 {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
         let request = json!({ "QueueUrl": queue.url, "AttributeNames": names });
-        let answer = self.aws.sqs("GetQueueAttributes", &request).unwrap();
-        names.iter().map(|name| answer["Attributes"][name].as_str().unwrap().parse::<u32>().unwrap()).sum()
+        let answer = self.aws.sqs("GetQueueAttributes", &request).expect(TEST);
+        names.iter().map(|name| answer["Attributes"][name].as_str().expect(TEST).parse::<u32>().expect(TEST)).sum()
     }
 
     /// Every law holds.
@@ -193,7 +196,7 @@ impl Place {
 
     fn with_store<T>(&self, work: impl AsyncFnOnce(&SqlStore) -> T) -> T {
         self.runtime.block_on(async {
-            let store = SqlStore::open(&self.options).await.unwrap();
+            let store = SqlStore::open(&self.options).await.expect(TEST);
             let done = work(&store).await;
             store.close().await;
             done
