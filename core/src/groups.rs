@@ -53,10 +53,10 @@ impl Groups {
             if *answer == Answer::Acknowledge {
                 continue;
             }
-            let (behind, others) =
-                self.waiting.drain(..).partition(|waiting: &Delivery| waiting.group.as_ref() == Some(group));
-            self.waiting = others;
-            blocked.extend(VecDeque::into_iter(behind).map(|delivery| Answered {
+            let (behind, others): (Vec<Delivery>, _) =
+                self.waiting.drain(..).partition(|waiting| waiting.group.as_ref() == Some(group));
+            self.waiting = others.into();
+            blocked.extend(behind.into_iter().map(|delivery| Answered {
                 delivery,
                 answer: Answer::RetryAfter(Duration::ZERO),
                 why: Why::BehindAnother,

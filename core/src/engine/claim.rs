@@ -196,7 +196,9 @@ impl Engine {
             Verdict::NotDue(due) => (Answer::RetryAfter(due.since(terms.now)), Why::NotDue),
             Verdict::Failed(reason) => (Answer::DeadLetter, Why::AlreadyFailed(reason)),
             Verdict::UnknownStatus(status) => {
-                self.count(Metric::MessagesRejected, terms.now);
+                for _ in &deliveries {
+                    self.count(Metric::MessagesRejected, terms.now);
+                }
                 (Answer::DeadLetter, Why::UnknownStatus(status))
             }
         };

@@ -117,8 +117,11 @@ impl Engine {
                     continue;
                 }
                 (Some((row, change)), Some(want)) => self.outcome(&one, &row, change.as_ref(), want),
-                // The row was deleted under the attempt.
-                _ => (Answer::Acknowledge, Why::NoSuchTask),
+                // The row was deleted under the attempt, and the lease with it.
+                _ => {
+                    self.count(Metric::StaleLeases, one.at);
+                    (Answer::Acknowledge, Why::NoSuchTask)
+                }
             };
             settled.answered.push((one, answer, why));
         }

@@ -134,5 +134,6 @@ fn a_row_deleted_under_its_attempt_is_acknowledged() {
     let work = engine.process(vec![Delivery::of(task, "r")], &stop);
     let (answers, ()) = bench.clock.run(futures_util::future::join(work, delete));
     assert_eq!((&answers[0].answer, &answers[0].why), (&Answer::Acknowledge, &Why::NoSuchTask));
+    assert_eq!(bench.count(Metric::StaleLeases), 1, "zero rows changed");
     bench.audit();
 }

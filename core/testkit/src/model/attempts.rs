@@ -163,7 +163,10 @@ impl World {
         panicked: bool,
     ) -> (Answer, Why) {
         let (task, now) = (attempt.task.id, self.now);
-        let Some(found) = self.row(task).cloned() else { return (Answer::Acknowledge, Why::NoSuchTask) };
+        let Some(found) = self.row(task).cloned() else {
+            self.count(Metric::StaleLeases);
+            return (Answer::Acknowledge, Why::NoSuchTask);
+        };
         let stamp = Stamp { trace: attempt.trace.clone(), ..Stamp::of(by) };
         let written = self.meet(task, &stamp) && self.enter(task, &stamp, event, reason).is_ok();
         // Its own settlement leaves the token in the row, and is confirmed to whoever asks again.
