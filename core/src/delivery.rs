@@ -32,6 +32,8 @@ pub enum Subject {
     Claimed(Attempt),
     /// Nothing that can be understood, for this reason.
     Unreadable(String),
+    /// Part of it is kept elsewhere and cannot be fetched for now, for this reason.
+    Withheld(String),
 }
 
 impl Delivery {
@@ -46,7 +48,7 @@ impl Delivery {
         match &self.subject {
             Subject::Announced(task) => Some(*task),
             Subject::Claimed(attempt) => Some(attempt.task.id),
-            Subject::Unreadable(_) => None,
+            Subject::Unreadable(_) | Subject::Withheld(_) => None,
         }
     }
 }
@@ -107,10 +109,14 @@ pub enum Why {
     UnknownStatus(String),
     /// The delivery cannot be understood.
     Unreadable(String),
+    /// Part of the delivery cannot be fetched for now; nothing ran.
+    Withheld(String),
     /// The lease was lost while the attempt ran; its result counts for nothing.
     StaleLease,
     /// The database could not be asked; nothing ran, or what ran could not be written.
     StoreFailed(String),
+    /// The database answers, but will not take what is to be written about this task.
+    StoreRefused(String),
 }
 
 impl fmt::Display for Why {
@@ -128,8 +134,9 @@ impl fmt::Display for Why {
             Self::NoSuchTask => f.write_str("no such task"),
             Self::UnknownStatus(status) => write!(f, "the row has the unknown status {status:?}"),
             Self::Unreadable(reason) => write!(f, "cannot be read: {reason}"),
+            Self::Withheld(reason) => write!(f, "cannot be fetched for now: {reason}"),
             Self::StaleLease => f.write_str("the lease was lost while the attempt ran"),
-            Self::StoreFailed(reason) => write!(f, "nothing recorded: {reason}"),
+            Self::StoreFailed(reason) | Self::StoreRefused(reason) => write!(f, "nothing recorded: {reason}"),
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`metric`]: the catalogue; [`ports`]: what adapters implement
 #![doc = include_str!("../event_source.md")]
 
+mod condition;
 pub mod delivery;
 pub mod diagram;
 mod draft;
@@ -25,4 +26,5 @@ pub mod ports;
 pub mod stop;
 pub mod task;
 pub mod time;
+pub mod trace;
 pub mod transition;

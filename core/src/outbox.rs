@@ -7,10 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::{Either, select};
 use serde::Serialize;
 
+use crate::condition::Condition;
 use crate::ledger::LedgerEntry;
-use crate::ports::{Clock, StoreError};
+use crate::ports::{Clock, Observer, StoreError};
+use crate::stop::Stop;
 use crate::task::Task;
 use crate::time::Timestamp;
 use crate::transition::EventKind;
@@ -73,6 +76,8 @@ pub struct Relay {
     outbox: Arc<dyn Outbox>,
     announcer: Arc<dyn Announcer>,
     clock: Arc<dyn Clock>,
+    observer: Option<Arc<dyn Observer>>,
+    publishing: Condition,
     hidden: Duration,
 }
 
@@ -85,13 +90,50 @@ impl std::fmt::Debug for Relay {
 impl Relay {
     /// What is taken and not published within `hidden` comes again: longer than a publication may take.
     #[must_use]
-    pub const fn new(
+    pub fn new(
         outbox: Arc<dyn Outbox>,
         announcer: Arc<dyn Announcer>,
         clock: Arc<dyn Clock>,
         hidden: Duration,
     ) -> Self {
-        Self { outbox, announcer, clock, hidden }
+        let publishing = Condition::good("tasks are announced again");
+        Self { outbox, announcer, clock, observer: None, publishing, hidden }
+    }
+
+    /// Tells this observer when announcements begin to stay behind, and when they no longer do.
+    #[must_use]
+    pub fn telling(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
+    /// Sweeps for at most this long, for whoever must not be kept waiting. What is not announced then comes again.
+    pub async fn sweep_within(&self, limit: Duration) {
+        let sweep = std::pin::pin!(self.sweep());
+        if let Either::Right(_) = select(sweep, self.clock.sleep(limit)).await {
+            self.tell(Some(&format!("it took more than {limit:?}")));
+        }
+    }
+
+    /// Sweeps every so often until it is told to stop.
+    pub async fn keep_sweeping(&self, every: Duration, stop: &Stop) {
+        let sweeping = std::pin::pin!(async {
+            loop {
+                // The observer has been told of what went wrong.
+                let _ = self.sweep().await;
+                self.clock.sleep(every).await;
+            }
+        });
+        let stopped = std::pin::pin!(stop.wait());
+        // What a sweep was about comes again.
+        let _: Either<((), _), _> = select(sweeping, stopped).await;
+    }
+
+    fn tell(&self, why: Option<&str>) {
+        if let Some(observer) = &self.observer {
+            let why =
+                why.map(|why| format!("failed to announce tasks, which stay in the outbox until a later sweep: {why}"));
+            self.publishing.heard(&**observer, why);
+        }
     }
 
     /// Publishes all that is due, or stops at the first batch of which something failed: what failed, and what was not
@@ -100,6 +142,17 @@ impl Relay {
     /// # Errors
     /// [`StoreError`] when the outbox cannot be asked. What was published and could not be struck off comes again.
     pub async fn sweep(&self) -> Result<Swept, StoreError> {
+        let swept = self.sweep_untold().await;
+        match &swept {
+            // What could not be announced is hidden for a while: that nothing is due says nothing about the broker.
+            Ok(Swept { published: 0, why: None, .. }) => {}
+            Ok(swept) => self.tell(swept.why.as_deref()),
+            Err(error) => self.tell(Some(&error.to_string())),
+        }
+        swept
+    }
+
+    async fn sweep_untold(&self) -> Result<Swept, StoreError> {
         let mut swept = Swept::default();
         loop {
             let now = self.clock.now();

@@ -270,6 +270,14 @@ impl TaskRow {
         self.recorded.is_some() && self.status.known() != self.recorded
     }
 
+    /// Where the task stands: what was finished stays finished, whatever another program has written over it; of the rest,
+    /// its word counts.
+    #[must_use]
+    pub fn standing(&self) -> FoundStatus {
+        let finished = self.recorded.filter(|status| status.is_absorbing());
+        finished.map_or_else(|| self.status.clone(), FoundStatus::Known)
+    }
+
     /// What a handler gets to see.
     #[must_use]
     pub fn task(&self) -> Task {
@@ -304,6 +312,8 @@ pub struct NewTask {
     pub on_abandon: OnAbandon,
     /// Adding the same key again adds nothing and answers with the first task.
     pub idempotency_key: Option<String>,
+    /// The W3C trace id of whoever adds it, 32 hexadecimal digits: for the ledger and the announcement.
+    pub trace: Option<String>,
 }
 
 impl NewTask {
@@ -316,6 +326,7 @@ impl NewTask {
             max_attempts: None,
             on_abandon: OnAbandon::default(),
             idempotency_key: None,
+            trace: None,
         }
     }
 }

@@ -10,9 +10,10 @@ use async_trait::async_trait;
 use taskwatch_core::ledger::{Origin, Source};
 use taskwatch_core::outbox::{Announcement, Announcer, Outbox, Relay, Swept};
 use taskwatch_core::ports::{Clock as _, Inserted, Store as _, StoreError};
+use taskwatch_core::stop::Stop;
 use taskwatch_core::task::{NewTask, TaskId};
 use taskwatch_core::time::Timestamp;
-use taskwatch_testkit::{MemoryStore, VirtualClock};
+use taskwatch_testkit::{CountingObserver, MemoryStore, VirtualClock};
 
 const HIDDEN: Duration = Duration::from_secs(60);
 
@@ -24,6 +25,8 @@ enum Does {
     IsDown,
     /// Publishes all but the tasks with these titles.
     Refuses(&'static [&'static str]),
+    /// Takes for ever.
+    Hangs,
     /// Publishes all, and speaks of so many only.
     Answers(usize),
 }
@@ -41,6 +44,9 @@ impl Announcer for Broker {
     async fn announce(&self, announcements: &[Announcement]) -> Vec<Result<(), String>> {
         self.batches.lock().unwrap().push(announcements.len());
         let does = self.script.lock().unwrap().pop_front().unwrap_or(Does::Takes);
+        if matches!(does, Does::Hangs) {
+            std::future::pending::<()>().await;
+        }
         let mut answers: Vec<Result<(), String>> = announcements
             .iter()
             .map(|one| match &does {
@@ -65,6 +71,7 @@ struct Scene {
     store: MemoryStore,
     clock: VirtualClock,
     broker: Arc<Broker>,
+    told: Arc<CountingObserver>,
     relay: Relay,
 }
 
@@ -78,7 +85,9 @@ impl Scene {
         let clock = VirtualClock::new(Timestamp::from_micros(1_800_000_000_000_000));
         let broker = Arc::new(Broker { script: Mutex::new(script.into_iter().collect()), ..Broker::default() });
         let relay = Relay::new(outbox, Arc::clone(&broker) as _, Arc::new(clock.clone()), HIDDEN);
-        Self { store, clock, broker, relay }
+        let told = Arc::new(CountingObserver::new());
+        let relay = relay.telling(told.clone());
+        Self { store, clock, broker, told, relay }
     }
 
     /// Tasks titled «0», «1», ...
@@ -215,4 +224,57 @@ fn what_was_published_and_could_not_be_struck_off_comes_again() {
     scene.clock.advance(HIDDEN);
     assert_eq!(scene.sweep(), swept(1));
     assert_eq!(scene.published(), [tasks[0], tasks[0]]);
+}
+
+#[test]
+fn it_is_told_once_that_announcements_stay_behind_and_once_that_they_do_not() {
+    let scene = Scene::new([Does::IsDown, Does::IsDown, Does::Takes, Does::IsDown]);
+    let Scene { relay, told, .. } = &scene;
+    scene.add(3);
+    for (troubles, recoveries) in [(1, 0), (1, 0), (1, 1), (1, 1)] {
+        scene.clock.run(relay.sweep()).unwrap();
+        // Until it comes again there is nothing to announce, which is no recovery.
+        assert_eq!(scene.sweep(), swept(0));
+        scene.clock.advance(HIDDEN);
+        assert_eq!((told.troubles().len(), told.recoveries().len()), (troubles, recoveries));
+    }
+    assert!(told.troubles()[0].contains("the broker is down"), "{:?}", told.troubles());
+    scene.add(1);
+    scene.clock.run(relay.sweep()).unwrap();
+    assert_eq!(told.troubles().len(), 2, "it is another time");
+}
+
+#[test]
+fn whoever_must_not_wait_does_not() {
+    let scene = Scene::new([Does::Hangs]);
+    let Scene { relay, told, .. } = &scene;
+    let tasks = scene.add(1);
+    let (begun, limit) = (scene.clock.now(), Duration::from_millis(300));
+    scene.clock.run(relay.sweep_within(limit));
+    assert_eq!(scene.clock.now(), begun + limit);
+    assert!(told.troubles()[0].contains("it took more than 300ms"), "{:?}", told.troubles());
+    scene.clock.advance(HIDDEN);
+    scene.clock.run(relay.sweep_within(limit));
+    assert_eq!(std::mem::take(&mut *scene.broker.published.lock().unwrap()), tasks, "it comes again");
+    assert_eq!(told.recoveries().len(), 1);
+}
+
+#[test]
+fn what_is_left_behind_is_swept_until_told_to_stop() {
+    let scene = Scene::new([Does::IsDown]);
+    let tasks = scene.add(2);
+    let every = Duration::from_secs(7);
+    let (begun, end) = (scene.clock.now(), Duration::from_secs(600));
+    let clock = scene.clock.clone();
+    let stop = Stop::when(async move { clock.sleep(end).await });
+    let late = async {
+        scene.clock.sleep(HIDDEN * 2).await;
+        scene.store.insert(&[NewTask::titled("late")], &Origin::new(Source::Local, "test"), scene.clock.now()).await
+    };
+    let sweeping = async { futures_util::join!(scene.relay.keep_sweeping(every, &stop), late) };
+    let ((), late) = scene.clock.run(sweeping);
+    assert_eq!(scene.clock.now(), begun + end, "it ends when it is told to, and not before");
+    let published = scene.published();
+    assert_eq!(published[..2], tasks);
+    assert_eq!(published[2..], [late.unwrap()[0].task()]);
 }

@@ -9,7 +9,7 @@ use confique::Config;
 use url::Url;
 
 use crate::kinds::{
-    Choice, argv, choice, duration, fraction, http_url, origins, path, region, socket, switch, text, whole,
+    Choice, argv, buckets, choice, duration, fraction, http_url, origins, path, region, socket, switch, text, whole,
 };
 use crate::place::{Place, place};
 
@@ -31,6 +31,10 @@ pub(crate) struct Definitions {
     pub(crate) worker: Worker,
     #[config(nested)]
     pub(crate) intake: Intake,
+    #[config(nested)]
+    pub(crate) announce: Announce,
+    #[config(nested)]
+    pub(crate) queue: Queue,
     #[config(nested)]
     pub(crate) lambda: Lambda,
     #[config(nested)]
@@ -195,16 +199,56 @@ pub struct Intake {
     /// How many tasks one answer holds at most; it holds fewer where they would be more than 4 MiB.
     #[config(default = 10_000, deserialize_with = whole::<1, 100_000, _, _>)]
     pub page_limit: usize,
-
-    /// How long the answer to an added task may wait for its announcement. An announcement that takes longer is left to
-    /// the next sweep.
-    #[config(default = "1s", deserialize_with = duration::<0, { 30 * SECOND }, _>)]
-    pub announce_within: Duration,
 }
 
-/// How the Lambda function answers its queue.
+/// Where the tasks that are added or put back are announced.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Announce {
+    /// The ARN of an SNS topic or the URL of an SQS queue. With it, each task that is added or put back leaves an
+    /// announcement in the database, in the same transaction, and whoever adds it publishes that afterwards. Without it
+    /// nothing is announced: workers then find tasks in the table.
+    #[config(deserialize_with = text::<2048, _>)]
+    pub target: Option<String>,
+
+    /// How long the answer to whoever adds a task may wait for its announcement. One that takes longer is left to the
+    /// next sweep.
+    #[config(default = "1s", deserialize_with = duration::<0, { 30 * SECOND }, _>)]
+    pub within: Duration,
+
+    /// How often a program that keeps running looks for announcements that were left behind.
+    #[config(default = "10s", deserialize_with = duration::<100, HOUR, _>)]
+    pub sweep: Duration,
+}
+
+/// What is done to the messages of a queue.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Queue {
+    /// Buckets from which the payloads of messages are fetched that hold a pointer to S3 instead (the extended client's).
+    /// As a variable or flag: a JSON array. Pointers to other buckets, and all of them without it, are dead letters.
+    #[config(default = [], deserialize_with = buckets)]
+    pub payload_buckets: Vec<String>,
+
+    /// Has a message that comes again come when its task is due, instead of after the queue's visibility timeout. Needs
+    /// `sqs:ChangeMessageVisibility`; without that, the timeout counts.
+    #[config(default = true, deserialize_with = switch)]
+    pub visibility: bool,
+
+    /// What becomes of messages that can never be worked. `send`: they are sent to the dead-letter queue with the reason
+    /// among their attributes, and deleted then; needs `sqs:SendMessage` there, without which it is as `redrive`.
+    /// `redrive`: they are left to the queue, which moves them once they have been received too often.
+    #[config(default = "send", deserialize_with = choice)]
+    pub dead_letters: DeadLetters,
+}
+
+/// What the Lambda function does, and how it answers its queue.
 #[derive(Debug, Clone, PartialEq, Eq, Config)]
 pub struct Lambda {
+    /// What the function is for. `process`: the messages of an SQS event source mapping. `intake`: the API that adds
+    /// tasks, behind a function URL, an API Gateway or a load balancer; whatever else invokes it has it look for
+    /// announcements that were left behind.
+    #[config(default = "process", deserialize_with = choice)]
+    pub role: Role,
+
     /// How a batch is answered of which something failed. `whole`: the invocation fails and every message comes again,
     /// which is safe with any event source mapping. `partial`: the failed messages alone come again, which needs
     /// `ReportBatchItemFailures` on the mapping: without that, SQS would delete them.
@@ -266,6 +310,32 @@ pub enum BatchReport {
 
 impl Choice for BatchReport {
     const WORDS: &'static [(&'static str, Self)] = &[("whole", Self::Whole), ("partial", Self::Partial)];
+}
+
+/// `queue.dead_letters`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeadLetters {
+    /// Sent to the dead-letter queue.
+    Send,
+    /// Left to the queue's redrive policy.
+    Redrive,
+}
+
+impl Choice for DeadLetters {
+    const WORDS: &'static [(&'static str, Self)] = &[("send", Self::Send), ("redrive", Self::Redrive)];
+}
+
+/// `lambda.role`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Works what a queue announces.
+    Process,
+    /// Serves the API.
+    Intake,
+}
+
+impl Choice for Role {
+    const WORDS: &'static [(&'static str, Self)] = &[("process", Self::Process), ("intake", Self::Intake)];
 }
 
 /// `log.level`: from least to most.

@@ -147,6 +147,15 @@ pub(crate) fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<
     })
 }
 
+/// Names of S3 buckets, by AWS's rules for them.
+pub(crate) fn buckets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    read(deserializer, r#"a list of buckets such as ["task-payloads"]"#.to_owned(), |given| {
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+        let is_bucket = |text: &String| (3..=63).contains(&text.len()) && text.bytes().all(plain);
+        texts(given).filter(|buckets| buckets.iter().all(is_bucket))
+    })
+}
+
 /// A list of texts.
 fn texts(given: &Given) -> Option<Vec<String>> {
     match given {

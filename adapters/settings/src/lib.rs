@@ -38,7 +38,9 @@ use crate::definitions::Definitions;
 use crate::layers::Layers;
 
 pub use crate::database::{Database, DatabasePlace, MySql, Password, Tls};
-pub use crate::definitions::{Aws, BatchReport, Intake, Lambda, Log, LogFormat, LogLevel, Worker};
+pub use crate::definitions::{
+    Announce, Aws, BatchReport, DeadLetters, Intake, Lambda, Log, LogFormat, LogLevel, Queue, Role, Worker,
+};
 pub use crate::error::{Origin, Problem, SettingsError};
 pub use crate::handler::{Handler, Simulate, Work};
 pub use crate::table::{SettingDoc, markdown_table, table};
@@ -58,7 +60,11 @@ pub struct Settings {
     pub worker: Worker,
     /// The API that adds tasks over HTTP.
     pub intake: Intake,
-    /// How the Lambda function answers its queue.
+    /// Where the tasks that are added or put back are announced.
+    pub announce: Announce,
+    /// What is done to the messages of a queue.
+    pub queue: Queue,
+    /// What the Lambda function does, and how it answers its queue.
     pub lambda: Lambda,
     /// What is logged, and how.
     pub log: Log,
@@ -127,7 +133,7 @@ fn load_in(
         return Err(SettingsError(problems));
     }
     // Only a setting with neither a value nor a default could be missing, and every setting is one or the other.
-    let Definitions { database, aws, handler, worker, intake, lambda, log } =
+    let Definitions { database, aws, handler, worker, intake, announce, queue, lambda, log } =
         Definitions::from_layer(merged).map_err(|error| SettingsError(vec![Problem::Incomplete(error.to_string())]))?;
     let mut check = Check { given: &mut given, problems: &mut problems };
     let database = Database::check(database, &mut check);
@@ -145,7 +151,7 @@ fn load_in(
             None => Effective { key: setting.key, value: setting.default.clone(), origin: Origin::Default },
         })
         .collect();
-    Ok(Settings { database, aws, handler, worker, intake, lambda, log, effective })
+    Ok(Settings { database, aws, handler, worker, intake, announce, queue, lambda, log, effective })
 }
 
 fn settings_among(

@@ -9,6 +9,7 @@ use taskwatch_core::time::Timestamp;
 use taskwatch_core::transition::EventKind;
 
 use crate::error::Fault;
+use crate::limits;
 
 /// What becomes of one task of the batch.
 #[derive(Debug, Clone, Copy)]
@@ -79,7 +80,7 @@ impl<'a> Batch<'a> {
             at: self.now,
             origin: self.origin.clone(),
             reason: None,
-            trace: None,
+            trace: task.trace.as_deref().map(|trace| limits::cut(trace, limits::TRACE).into_owned()),
         }
     }
 

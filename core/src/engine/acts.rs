@@ -4,7 +4,7 @@ use super::Engine;
 use crate::ports::{Inserted, Select, StoreError};
 use crate::task::{NewTask, TaskId, TaskRow};
 use crate::time::Timestamp;
-use crate::transition::Event;
+use crate::transition::{Event, IllegalTransition};
 
 /// What became of an act on one task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,24 @@ pub struct Acted {
     /// Which.
     pub task: TaskId,
     /// Why it was refused; `None` when it was done.
-    pub refused: Option<String>,
+    pub refused: Option<Refusal>,
+}
+
+/// Why a person cannot have their way with a task.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no row.
+    #[error("no such task")]
+    NoSuchTask,
+    /// Another program has written a status that is none of the five.
+    #[error("its status is {0:?}")]
+    UnknownStatus(String),
+    /// The task's status does not allow it.
+    #[error(transparent)]
+    Illegal(#[from] IllegalTransition),
+    /// Another writer came first; asking again helps.
+    #[error("somebody else changed it at the same moment")]
+    Contended,
 }
 
 impl Engine {
@@ -56,9 +73,9 @@ impl Engine {
         reason: &str,
     ) -> Result<Vec<Acted>, StoreError> {
         let attempt = |row: &TaskRow| {
-            let mut draft = self.meet(row, now, None).map_err(|status| format!("its status is {status:?}"))?;
-            let done = draft.apply(event, Some(reason)).map_err(|why| why.to_string());
-            Ok::<_, String>((done, draft.finish()))
+            let mut draft = self.meet(row, now, None).map_err(|status| Refusal::UnknownStatus(status.to_owned()))?;
+            let done = draft.apply(event, Some(reason));
+            Ok::<_, Refusal>((done, draft.finish()))
         };
         let decide = |row: &TaskRow| attempt(row).ok().and_then(|(_, change)| change);
         let mut sorted = tasks.to_vec();
@@ -69,15 +86,16 @@ impl Engine {
             .into_iter()
             .map(|task| {
                 let refused = match seen.iter().find(|(seen, _)| seen.row.id == task) {
-                    None => Some("no such task".to_owned()),
+                    None => Some(Refusal::NoSuchTask),
                     Some((seen, change)) => {
                         if let Some(change) = change {
                             self.tell(&change.entries);
                         }
                         match attempt(&seen.row) {
                             Ok((Ok(()), _)) if seen.written => None,
-                            Ok((Ok(()), _)) => Some("somebody else changed it at the same moment".to_owned()),
-                            Ok((Err(why), _)) | Err(why) => Some(why),
+                            Ok((Ok(()), _)) => Some(Refusal::Contended),
+                            Ok((Err(why), _)) => Some(why.into()),
+                            Err(why) => Some(why),
                         }
                     }
                 };

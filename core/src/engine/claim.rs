@@ -114,6 +114,11 @@ impl Engine {
                     let why = Why::Unreadable(reason.clone());
                     claims.answered.push(Answered { delivery, answer: Answer::DeadLetter, why });
                 }
+                Subject::Withheld(reason) => {
+                    let why = Why::Withheld(reason.clone());
+                    let after = self.parts.policy.while_down(delivery.receive_count);
+                    claims.answered.push(Answered { delivery, answer: Answer::RetryAfter(after), why });
+                }
             }
         }
         if announced.is_empty() {
@@ -157,7 +162,10 @@ impl Engine {
             }
             Err(error) => {
                 claims.failed = true;
-                let why = Why::StoreFailed(error.to_string());
+                let why = match &error {
+                    StoreError::Refused(_) => Why::StoreRefused(error.to_string()),
+                    StoreError::Unavailable(_) | StoreError::Unknown(_) => Why::StoreFailed(error.to_string()),
+                };
                 for delivery in announced.into_values().flatten() {
                     // Ever longer, so that an outage does not use up the receives that a queue allows a message.
                     let after = self.parts.policy.while_down(delivery.receive_count);

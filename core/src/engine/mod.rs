@@ -6,7 +6,6 @@
 mod acts;
 mod batch;
 mod claim;
-mod condition;
 mod drive;
 mod run;
 mod settle;
@@ -26,8 +25,8 @@ use crate::stop::Stop;
 use crate::task::{LeaseToken, Task, TaskRow};
 use crate::time::Timestamp;
 
-pub use acts::Acted;
-use condition::Condition;
+use crate::condition::Condition;
+pub use acts::{Acted, Refusal};
 use sweep::LeftAside;
 
 /// Between attempts to reach a database or a source that does not answer.
@@ -132,7 +131,7 @@ impl Engine {
     ///
     /// Once `stop` is set nothing new is started; what still runs after [`Policy::drain`] is given back.
     pub async fn process(&self, deliveries: Vec<Delivery>, stop: &Stop) -> Vec<Answered> {
-        let batch = batch::Batch::new(deliveries);
+        let batch = batch::Batch::new(deliveries, &self.parts.policy);
         self.drive(&batch, stop).await;
         batch.into_answers()
     }

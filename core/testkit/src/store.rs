@@ -239,7 +239,7 @@ impl Tables {
             at: now,
             origin: origin.clone(),
             reason: None,
-            trace: None,
+            trace: task.trace.clone(),
         };
         self.rows.insert(id, row);
         self.enter(entry.clone());

@@ -161,6 +161,6 @@ fn each_fault_fails_the_case_that_is_about_it() {
 #[test]
 fn a_fault_fails_only_what_it_touches() {
     assert_eq!(failing(Fault::AlwaysAnnounces), ["nothing_is_announced_unless_asked_for"]);
-    assert_eq!(failing(Fault::LosesTraces), ["replays_keep_their_trace"]);
+    assert_eq!(failing(Fault::LosesTraces), ["replays_keep_their_trace", "the_task_is_told_as_it_is_now"]);
     assert_eq!(failing(Fault::StopsAtMissingRows), ["deleted_tasks_vanish_and_make_room"]);
 }

@@ -138,6 +138,25 @@ fn a_status_that_is_none_of_the_five_is_dead_and_left_alone() {
 }
 
 #[test]
+fn what_cannot_be_fetched_for_now_comes_again_and_is_not_rejected() {
+    let bench = Bench::new(|_, _| Act::done());
+    let withheld = |receive_count| Delivery {
+        subject: Subject::Withheld("the store of payloads is away".to_owned()),
+        receive_count,
+        ..Delivery::of(TaskId::try_from(1).unwrap(), "raw")
+    };
+    let mut waits = Vec::new();
+    for receive_count in [1, 3] {
+        let [answered] = bench.deliver(vec![withheld(receive_count)]).try_into().unwrap();
+        assert_eq!(answered.why, Why::Withheld("the store of payloads is away".to_owned()));
+        let Answer::RetryAfter(wait) = answered.answer else { panic!("{answered:?}") };
+        waits.push(wait);
+    }
+    assert!(waits[0] < waits[1], "ever longer, so as not to use up the receives: {waits:?}");
+    assert_eq!(bench.count(Metric::MessagesRejected), 0);
+}
+
+#[test]
 fn what_cannot_be_read_is_dead_with_the_reason() {
     let bench = Bench::new(|_, _| Act::done());
     let task = bench.add_one();

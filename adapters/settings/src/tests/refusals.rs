@@ -28,7 +28,7 @@ fn unknown_names_are_refused_with_the_nearest_known_one() {
 
 #[test]
 fn values_keep_to_their_limits() {
-    let cases: [(&str, &[&str], &[&str]); 17] = [
+    let cases: [(&str, &[&str], &[&str]); 22] = [
         ("worker.concurrency", &["1", "1000"], &["0", "1001", "-1", "1.5", "x", "", "99999999999999999999"]),
         ("worker.lease", &["1s", "12h"], &["999ms", "12h 1ms", "60", "1 fortnight", "-1s", ""]),
         ("worker.max_attempts", &["1", "1000"], &["0", "1001"]),
@@ -54,6 +54,15 @@ fn values_keep_to_their_limits() {
         ),
         ("intake.page_limit", &["1", "100000"], &["0", "100001"]),
         ("log.level", &["off", "error", "warn", "info", "debug", "trace"], &["INFO", "verbose", ""]),
+        ("announce.target", &["https://sqs.eu-west-1.amazonaws.com/1/q"], &["", "a\nb"]),
+        ("announce.sweep", &["100ms", "1h"], &["99ms", "0s", "61m"]),
+        (
+            "queue.payload_buckets",
+            &["[]", r#"["a-1.b", "c23"]"#],
+            &["payloads", r#"["ab"]"#, r#"["Payloads"]"#, r#"["a/b/c"]"#, r#"["s3://abc"]"#],
+        ),
+        ("queue.dead_letters", &["send", "redrive"], &["drop", ""]),
+        ("lambda.role", &["process", "intake"], &["worker", ""]),
         ("lambda.report", &["whole", "partial"], &["none", ""]),
         ("lambda.margin", &["500ms", "10m"], &["499ms", "11m"]),
         ("log.format", &["text", "json"], &["yaml"]),

@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 37] = [
+const ALL: [(&str, Option<&str>, &str, &str); 43] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -38,7 +38,13 @@ const ALL: [(&str, Option<&str>, &str, &str); 37] = [
     ("intake.origins", Some("[]"), r#"["https://app.example.com"]"#, r#"["https://app.example.com"]"#),
     ("intake.token_file", None, "/run/token", r#""/run/token""#),
     ("intake.page_limit", Some("10000"), "50", "50"),
-    ("intake.announce_within", Some("1s"), "0s", r#""0s""#),
+    ("announce.target", None, "arn:aws:sns:eu-west-1:1:t", r#""arn:aws:sns:eu-west-1:1:t""#),
+    ("announce.within", Some("1s"), "0s", r#""0s""#),
+    ("announce.sweep", Some("10s"), "1h", r#""1h""#),
+    ("queue.payload_buckets", Some("[]"), r#"["task-payloads"]"#, r#"["task-payloads"]"#),
+    ("queue.visibility", Some("true"), "false", "false"),
+    ("queue.dead_letters", Some("send"), "redrive", r#""redrive""#),
+    ("lambda.role", Some("process"), "intake", r#""intake""#),
     ("lambda.report", Some("whole"), "partial", r#""partial""#),
     ("lambda.margin", Some("2s"), "10m", r#""10m""#),
     ("log.level", Some("info"), "off", r#""off""#),

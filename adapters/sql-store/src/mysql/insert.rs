@@ -1,6 +1,7 @@
 //! Adding tasks: rows and first entries in one packet (or several, for a big batch), the commit in another, once the ids
 //! are known to be right.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use deadpool::managed::Pool;
@@ -100,7 +101,9 @@ async fn abandon_used_ids(pool: &Pool<Connector>, mut link: Link, broken: &Broke
 
 /// How long the SQL text of a task is at most: its texts in hexadecimal, and the numbers.
 fn weight(task: &&NewTask) -> usize {
-    let texts = [Some(&task.title), task.description.as_ref(), task.idempotency_key.as_ref()];
+    // The trace stands in the ledger and in the outbox.
+    let trace = task.trace.as_ref();
+    let texts = [Some(&task.title), task.description.as_ref(), task.idempotency_key.as_ref(), trace, trace];
     300 + texts.into_iter().flatten().map(|text| 2 * text.len()).sum::<usize>()
 }
 
@@ -111,6 +114,20 @@ fn find(keys: &[&str]) -> Packet {
     );
     packet.list(keys, |packet, key| packet.bytes(key)).sql(")");
     packet
+}
+
+/// The trace id of the row at hand, among those that the statement before has inserted.
+fn trace_by_id<'a>(packet: &'a mut Packet, piece: &[&NewTask], id_step: i64) -> &'a mut Packet {
+    if piece.iter().all(|task| task.trace.is_none()) {
+        return packet.sql("NULL");
+    }
+    packet.sql("ELT((CAST(id AS SIGNED) - CAST(LAST_INSERT_ID() AS SIGNED)) DIV ").int(id_step).sql(" + 1, ");
+    packet.list(piece, |packet, task| packet.text_or_null(trace(task).as_deref())).sql(")")
+}
+
+/// As the columns hold it.
+pub(super) fn trace(task: &NewTask) -> Option<Cow<'_, str>> {
+    task.trace.as_deref().map(|trace| limits::cut(trace, limits::TRACE))
 }
 
 fn key(row: &MySqlRow) -> Result<(String, TaskId), Fault> {
@@ -151,7 +168,9 @@ pub(super) fn add(
         .text(origin.source.as_str())
         .sql(", ")
         .text(&limits::cut(&origin.worker, limits::WORKER))
-        .sql(", NULL, NULL FROM tasks FORCE INDEX (PRIMARY) WHERE id >= LAST_INSERT_ID() AND id < LAST_INSERT_ID() + ")
+        .sql(", NULL, ");
+    trace_by_id(&mut packet, piece, id_step)
+        .sql(" FROM tasks FORCE INDEX (PRIMARY) WHERE id >= LAST_INSERT_ID() AND id < LAST_INSERT_ID() + ")
         .int(id_step * i64::try_from(piece.len()).unwrap_or(i64::MAX))
         .sql(" AND MOD(CAST(id AS SIGNED) - CAST(LAST_INSERT_ID() AS SIGNED), ")
         .int(id_step)

@@ -64,7 +64,7 @@ impl MySqlStore {
             tokio::fs::File::open(ca).await.map_err(named)?;
         }
         let credentials = Credentials::new(&options.password)?;
-        let connector = Connector { target, credentials, tls, ca_file: options.ca_file.clone() };
+        let connector = Connector { target, credentials, tls, ca_file: options.ca_file.clone(), silence: None.into() };
         let pool = Pool::builder(connector)
             .max_size(usize::try_from(options.connections.max(1)).unwrap_or(1))
             .runtime(deadpool::Runtime::Tokio1)

@@ -10,6 +10,7 @@ use taskwatch_core::task::NewTask;
 use taskwatch_core::time::Timestamp;
 
 use super::fault::commit_fault;
+use super::insert::trace;
 use super::packet::Packet;
 use super::session::{Connector, Link};
 use crate::batch::Batch;
@@ -26,7 +27,8 @@ pub(super) fn announce_added(packet: &mut Packet, batch: &Batch<'_>, piece: &[&N
     packet.then("INSERT INTO task_outbox (task_id, due_at, trace_id) VALUES ").list(
         piece.iter().zip(ids),
         |packet, (task, offset): (_, i64)| {
-            packet.sql("(LAST_INSERT_ID() + ").int(offset).sql(", ").int(batch.due(task).as_micros()).sql(", NULL)")
+            packet.sql("(LAST_INSERT_ID() + ").int(offset).sql(", ").int(batch.due(task).as_micros()).sql(", ");
+            packet.text_or_null(trace(task).as_deref()).sql(")")
         },
     );
 }

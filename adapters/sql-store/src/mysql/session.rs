@@ -4,7 +4,8 @@
 //! server «are you there?» after each use. This pool does neither: a connection goes back only if its last
 //! transaction is known to be over, and is dropped otherwise, which makes the server roll back.
 
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult, TimeoutType};
 use futures_util::TryStreamExt;
@@ -23,8 +24,8 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// A connection that was not used for this long is asked whether it still is one, long before the server closes it
 /// (`wait_timeout` in [`SET_UP`]),
 const IDLE: Duration = Duration::from_secs(20);
-/// and replaced when it has not answered by then.
-const PING: Duration = Duration::from_secs(2);
+/// and replaced when it has not answered by then. A Lambda function may have three seconds for all that it does.
+const PING: Duration = Duration::from_secs(1);
 
 /// No packet gets longer, even where the server would take it.
 const LONGEST_PACKET: usize = 4 << 20;
@@ -49,12 +50,16 @@ pub(crate) struct Connector {
     pub(crate) credentials: Credentials,
     pub(crate) tls: TlsMode,
     pub(crate) ca_file: Option<std::path::PathBuf>,
+    /// When a connection was asked that did not answer.
+    pub(crate) silence: Mutex<Option<Instant>>,
 }
 
 /// An open connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: MySqlConnection,
+    /// When it was last taken out of the pool, by the clock on the wall.
+    pub(super) used: SystemTime,
     /// The distance between two ids that the server hands out in one statement.
     pub(crate) id_step: i64,
     /// How many bytes a packet may have.
@@ -77,7 +82,7 @@ impl Connector {
                 }
             }
         }
-        Ok(Session { connection, id_step, longest_packet })
+        Ok(Session { connection, used: SystemTime::now(), id_step, longest_packet })
     }
 
     fn options(&self, login: &Login) -> MySqlConnectOptions {
@@ -132,12 +137,29 @@ impl Manager for Connector {
 
     async fn recycle(&self, session: &mut Session, metrics: &Metrics) -> RecycleResult<Fault> {
         // Whether it still works shows when it is used (see `Fault::Lost`), except where a router has forgotten it and
-        // the packet would be lost in silence.
-        if metrics.last_used() < IDLE {
-            return Ok(());
+        // the packet would be lost in silence. The monotonic clock may stand still while Lambda freezes the machine.
+        let idle = metrics.last_used().max(session.used.elapsed().unwrap_or_default());
+        if idle >= IDLE && !self.answers(session, metrics).await {
+            return Err(RecycleError::message("no pong"));
         }
-        let ping = tokio::time::timeout(PING, session.connection.ping());
-        ping.await.is_ok_and(|pong| pong.is_ok()).then_some(()).ok_or_else(|| RecycleError::message("no pong"))
+        session.used = SystemTime::now();
+        Ok(())
+    }
+}
+
+impl Connector {
+    /// Asks; but one that was silent speaks for all that were last used before, or each would be waited for in turn.
+    async fn answers(&self, session: &mut Session, metrics: &Metrics) -> bool {
+        let (asked, used) = (Instant::now(), metrics.recycled.unwrap_or(metrics.created));
+        if self.silence.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|silence| used < silence) {
+            return false;
+        }
+        let pong = tokio::time::timeout(PING, session.connection.ping()).await;
+        let answered = pong.is_ok_and(|pong| pong.is_ok());
+        if !answered {
+            *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        }
+        answered
     }
 }
 

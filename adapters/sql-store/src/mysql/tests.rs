@@ -1,6 +1,7 @@
 //! On a real server, by the packets themselves.
 
 mod locks;
+mod silence;
 
 use sqlx::Row as _;
 use taskwatch_core::ledger::{Origin, Source};
@@ -19,12 +20,17 @@ use crate::rows;
 
 /// A database with this many tasks, due second by second.
 pub(super) async fn database(tasks: usize) -> (MySqlStore, tempfile::TempDir) {
+    database_by(MariaDb::shared().unwrap().port(), tasks).await
+}
+
+/// By way of this port.
+async fn database_by(port: u16, tasks: usize) -> (MySqlStore, tempfile::TempDir) {
     let server = MariaDb::shared().unwrap();
     let name = server.create_database().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let password = folder.path().join("password");
     std::fs::write(&password, server.password()).unwrap();
-    let url = format!("mysql://{}@{}:{}/{name}", server.user(), server.host(), server.port());
+    let url = format!("mysql://{}@{}:{port}/{name}", server.user(), server.host());
     let options =
         ConnectOptions { password: PasswordSource::File(password), tls: TlsMode::Disable, ..ConnectOptions::new(url) };
     let store = MySqlStore::open(&options).await.unwrap();

@@ -67,7 +67,9 @@ impl Drive<'_> {
                     let attempt = attempt.clone();
                     self.give_up_untried(Claimed { attempt, deliveries: vec![delivery] });
                 }
-                Subject::Announced(_) | Subject::Unreadable(_) => self.answers.push(given_back(delivery)),
+                Subject::Announced(_) | Subject::Unreadable(_) | Subject::Withheld(_) => {
+                    self.answers.push(given_back(delivery));
+                }
             }
         }
     }

@@ -15,10 +15,10 @@ use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use super::claim::Claims;
-use super::condition::Condition;
 use super::run::{Cut, Ended, Finished};
 use super::settle::Settlement;
 use super::{Attempt, Engine, PAUSES};
+use crate::condition::Condition;
 use crate::delivery::{Answered, Delivery};
 use crate::ports::{EventSource, Lease, SourceError, StoreError};
 use crate::stop::Stop;

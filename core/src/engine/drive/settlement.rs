@@ -67,7 +67,7 @@ impl Drive<'_> {
                 self.finished.splice(0..0, finished);
             }
             Err((finished, StoreError::Refused(reason))) => {
-                let (delay, why) = (self.engine.parts.policy.retry_delay, Why::StoreFailed(reason));
+                let (delay, why) = (self.engine.parts.policy.retry_delay, Why::StoreRefused(reason));
                 for one in finished {
                     self.let_go(one.attempt.lease(), &Answer::RetryAfter(delay), &why);
                 }

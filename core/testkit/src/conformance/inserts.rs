@@ -17,10 +17,13 @@ pub(super) async fn insert_writes_the_row_and_its_entry(bench: Bench<'_>) {
             max_attempts: Some(7),
             on_abandon: OnAbandon::Fail,
             idempotency_key: Some("k".to_owned()),
+            trace: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
         },
+        NewTask { trace: Some("5bf92f3577b34da6a3ce929d0e0e4736".to_owned()), ..NewTask::titled("traced") },
+        NewTask::titled("plain again"),
     ];
     let inserted = bench.store.insert(&tasks, &origin(), at(3)).await.expect("the insert goes through");
-    assert_eq!(inserted.len(), 2, "an answer for each task");
+    assert_eq!(inserted.len(), tasks.len(), "an answer for each task");
     for (task, inserted) in tasks.iter().zip(inserted) {
         let Inserted::Added(entry) = inserted else { panic!("{:?} was not there before: {inserted:?}", task.title) };
         let (row, entries) = bench.record(entry.task).await;
@@ -30,6 +33,7 @@ pub(super) async fn insert_writes_the_row_and_its_entry(bench: Bench<'_>) {
         assert_eq!((row.title, row.description), (task.title.clone(), task.description.clone()), "texts are kept");
         assert_eq!((row.status, row.recorded), (FoundStatus::Known(Status::Pending), Some(Status::Pending)));
         assert_eq!(row.due, task.not_before.unwrap_or(at(3)), "due when the task says, or else at once");
+        assert_eq!(entry.trace, task.trace, "the entry holds the task's own trace");
         assert_eq!(entry.due, row.due, "row and entry are due together");
         assert_eq!((row.created, row.seq, row.attempt, row.lease), (at(3), 1, 0, None), "a new row");
         assert_eq!((row.max_attempts, row.on_abandon), (task.max_attempts, task.on_abandon), "policies are kept");

@@ -59,6 +59,7 @@ pub(super) async fn program_that_adds(world: &World, mut rng: Rng) {
             max_attempts: rng.bool().then(|| rng.u32(1..5)),
             on_abandon: if rng.u32(0..4) == 0 { OnAbandon::Fail } else { OnAbandon::Retry },
             idempotency_key: Some(format!("key {n}")),
+            trace: None,
             ..NewTask::titled(format!("task {n}"))
         };
         let added = loop {

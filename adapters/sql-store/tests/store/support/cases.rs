@@ -30,6 +30,7 @@ pub(crate) async fn keeps_every_text_as_it_is(fixture: &impl Fixture) {
         .map(|text| NewTask {
             description: Some((*text).to_owned()),
             idempotency_key: Some((*text).to_owned()),
+            trace: None,
             not_before: Some(at(5)),
             max_attempts: Some(7),
             on_abandon: OnAbandon::Fail,

@@ -167,14 +167,18 @@ pub(super) async fn the_task_is_told_as_it_is_now(desk: Desk<'_>) {
     let long = "d\n\"\\%_\u{1f600}".repeat(1000);
     let new = [
         NewTask { description: Some(long.clone()), ..NewTask::titled("all'; -- \u{1f600}") },
+        NewTask { trace: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()), ..NewTask::titled("traced") },
         NewTask::titled("without a description"),
     ];
+    let traces: Vec<Option<String>> = new.iter().map(|task| task.trace.clone()).collect();
     let added = desk.bench.insert(&new).await;
     let taken = desk.take(9, 0, 60).await;
     let told: Vec<Task> = taken.iter().map(|Announcement { task, .. }| task.clone()).collect();
     let expected = new.into_iter().zip(&added);
     let expected = expected.map(|(task, &id)| Task { id, title: task.title, description: task.description });
     assert!(told.iter().cloned().eq(expected), "id, title and description come as they were added: {told:?}");
+    let told: Vec<Option<String>> = taken.iter().map(|one| one.trace.clone()).collect();
+    assert_eq!(told, traces, "each comes with the trace of whoever added it");
     let numbers: BTreeSet<i64> = taken.iter().map(|one| one.number).collect();
-    assert_eq!(numbers.len(), 2, "each announcement has a number of its own");
+    assert_eq!(numbers.len(), 3, "each announcement has a number of its own");
 }

@@ -1,12 +1,13 @@
-//! Trace context: from whichever of its three homes it comes, only the trace id is kept.
+//! Trace context, as W3C and X-Ray write it: of either, only the trace id is kept.
 
-/// Name of the attribute or member that carries W3C trace context.
-pub(crate) const TRACEPARENT: &str = "traceparent";
+/// Name of the header, attribute or member that carries W3C trace context.
+pub const TRACEPARENT: &str = "traceparent";
 
 /// The trace id of a W3C `traceparent` (`00-<32 hex>-<16 hex>-<2 hex>`), or `None` if it is not one.
 ///
 /// Later versions may append to the four fields; version ff is forbidden, as are upper case and ids of zeros.
-pub(crate) fn from_traceparent(text: &str) -> Option<String> {
+#[must_use]
+pub fn from_traceparent(text: &str) -> Option<String> {
     let mut fields = text.trim().splitn(5, '-');
     let (version, trace, parent, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     let known = version != "ff" && (version != "00" || fields.next().is_none());
@@ -16,8 +17,9 @@ pub(crate) fn from_traceparent(text: &str) -> Option<String> {
 
 /// The trace id of an `AWSTraceHeader` (`Root=1-<8 hex>-<24 hex>;Parent=...;Sampled=1`), or `None` if it has none.
 ///
-/// X-Ray's id is W3C's with two dashes in it. Whether the trace is sampled does not matter here.
-pub(crate) fn from_aws_header(text: &str) -> Option<String> {
+/// SQS passes it on as a system attribute, HTTP as the header `X-Amzn-Trace-Id`. X-Ray's id is W3C's with two dashes in it. Whether the trace is sampled does not matter here.
+#[must_use]
+pub fn from_aws_header(text: &str) -> Option<String> {
     let root = text.split(';').find_map(|field| field.trim().strip_prefix("Root="))?;
     let (version, id) = root.split_once('-')?;
     let (seconds, random) = id.split_once('-')?;
