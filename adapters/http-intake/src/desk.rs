@@ -1,28 +1,32 @@
 //! What all requests share.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use taskwatch_core::engine::{Acted, Engine};
+use taskwatch_core::outbox::Relay;
 use taskwatch_core::ports::{Inserted, Records, StoreError};
 use taskwatch_core::task::{NewTask, TaskId};
 use tracing::Instrument as _;
 
 use crate::Intake;
-use crate::announce::Announcing;
 
 /// The state of the router.
 pub(crate) struct Desk {
     pub(crate) engine: Arc<Engine>,
     pub(crate) records: Arc<dyn Records>,
     pub(crate) page_limit: usize,
-    announcing: Announcing,
+    relay: Option<Arc<Relay>>,
+    announce_within: Duration,
 }
 
 impl Desk {
     pub(crate) fn new(intake: Intake) -> Arc<Self> {
         let Intake { engine, records, relay, options } = intake;
-        let announcing = Announcing::new(relay, options.announce_within);
-        Arc::new(Self { engine, records, page_limit: options.page_limit.max(1), announcing })
+        let (page_limit, announce_within) = (options.page_limit.max(1), options.announce_within);
+        Arc::new(Self { engine, records, page_limit, relay, announce_within })
     }
 
     /// Adds a task and announces it.
@@ -32,7 +36,7 @@ impl Desk {
         let desk = Arc::clone(self);
         on_its_own(async move {
             let inserted = desk.insert(task).await?;
-            desk.announcing.sweep().await;
+            desk.announce().await;
             Ok(inserted)
         })
         .await
@@ -42,6 +46,14 @@ impl Desk {
     pub(crate) async fn cancel(self: &Arc<Self>, task: TaskId, reason: String) -> Result<Vec<Acted>, StoreError> {
         let desk = Arc::clone(self);
         on_its_own(async move { desk.engine.cancel(&[task], &reason).await }).await
+    }
+
+    /// Never fails: the task is there, and what is not announced now comes again.
+    async fn announce(&self) {
+        let Some(relay) = &self.relay else { return };
+        if AssertUnwindSafe(relay.sweep_within(self.announce_within)).catch_unwind().await.is_err() {
+            tracing::error!("announcing tasks panicked; they stay in the outbox until the next sweep");
+        }
     }
 
     async fn insert(&self, task: NewTask) -> Result<Inserted, StoreError> {

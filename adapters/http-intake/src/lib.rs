@@ -10,6 +10,7 @@
 //! | `POST /tasks/{id}/cancel` | 200 `{"message", "task_id"}`; 409 where it cannot be cancelled any more |
 //! | `GET /healthz` | 200, or 503 while the database does not answer |
 //! | `GET /openapi.json` | the same in OpenAPI 3.1, made from the code |
+//! | `GET /` | a page for people, which uses the rest and asks for the token if one is needed |
 //!
 //! Every error is `application/problem+json` (RFC 9457). Unknown fields and query parameters are refused: a misspelt
 //! `not_before` must not mean «now». Other origins are refused until [`Options::origins`] names them.
@@ -17,7 +18,6 @@
 //! What this crate does not do: listen, end TLS, read files or the environment, except for [`Token::from_file`], and log
 //! anything of what is in a request but its method, its path and its trace id. It needs a tokio runtime.
 
-mod announce;
 mod answer;
 mod body;
 mod desk;
@@ -25,6 +25,7 @@ mod fields;
 mod moment;
 mod openapi;
 mod origins;
+mod page;
 mod problem;
 mod router;
 mod tasks;
@@ -70,7 +71,8 @@ impl std::fmt::Debug for Intake {
 pub struct Options {
     /// Browser pages of which other origins may use it.
     pub origins: Origins,
-    /// What requests must show; `None` lets everybody in. Preflights, `/healthz` and `/openapi.json` need none.
+    /// What requests must show; `None` lets everybody in. Preflights, `/`, `/healthz` and `/openapi.json`
+    /// need none.
     pub token: Option<Token>,
     /// How many tasks one answer holds at most; it holds fewer where they would be more than 4 MiB.
     pub page_limit: usize,

@@ -21,10 +21,11 @@ use crate::desk::Desk;
 use crate::origins::Origins;
 use crate::problem::{Illness, Problem};
 use crate::token::Token;
-use crate::{Intake, openapi, tasks, trace};
+use crate::{Intake, openapi, page, tasks, trace};
 
 /// How long the database may take to show that it is there.
 const HEALTH: Duration = Duration::from_secs(2);
+const PAGE: &str = "/";
 const HEALTHZ: &str = "/healthz";
 const OPENAPI: &str = "/openapi.json";
 
@@ -42,7 +43,9 @@ pub fn router(intake: Intake) -> Router {
         .split_for_parts();
     let document = openapi::text(document, desk.page_limit);
     let guard = Arc::new(Guard { origins: options.origins, token: options.token });
+    let page = page::text(desk.page_limit);
     let router = router
+        .route(PAGE, get(|| async move { page::answer(page) }))
         .route(OPENAPI, get(|| async move { raw_json(document) }))
         .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is nothing under this path") })
         .method_not_allowed_fallback(|| async {
@@ -74,8 +77,8 @@ async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) ->
     if let Err(problem) = guard.origins.check(&request) {
         return problem.into_response();
     }
-    // Browsers send no token with a preflight, nor balancers with a health check.
-    let open = request.method() == Method::OPTIONS || [HEALTHZ, OPENAPI].contains(&request.uri().path());
+    // Browsers send no token with a preflight, nor where somebody has typed the address, nor balancers with a health check.
+    let open = request.method() == Method::OPTIONS || [PAGE, HEALTHZ, OPENAPI].contains(&request.uri().path());
     match guard.token.as_ref().filter(|_| !open).map_or(Ok(()), |token| token.check(request.headers())) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),

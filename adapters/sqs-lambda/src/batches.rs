@@ -1,5 +1,6 @@
 //! One invocation: a batch of messages, a deadline, an answer.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,12 @@ use serde_json::Value;
 use taskwatch_core::engine::Engine;
 use taskwatch_core::stop::Stop;
 use taskwatch_core::time::Timestamp;
+use taskwatch_sqs_message::{Payloads, QueueCalls};
 use tracing::error;
 
-use crate::event::{EventError, deliveries};
+use crate::aftermath::{Aftermath, Records, Term};
+use crate::event::{EventError, Message, messages};
+use crate::payloads;
 use crate::verdict::Verdict;
 
 /// The answer is posted this long before the deadline, whatever is still under way.
@@ -74,20 +78,58 @@ pub enum InvocationError {
 }
 
 /// Works batches. Any number of invocations may run at once.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Batches {
     engine: Arc<Engine>,
     options: Options,
+    payloads: Option<Arc<dyn Payloads>>,
+    aftermath: Aftermath,
+}
+
+impl fmt::Debug for Batches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batches")
+            .field("engine", &self.engine)
+            .field("options", &self.options)
+            .field("fetches_payloads", &self.payloads.is_some())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Batches {
-    /// On this engine.
+    /// On this engine. Nothing is fetched and nothing asked of the queue beyond the response, unless told so below.
     ///
     /// # Errors
     /// [`InvalidMargin`] where the engine's drain takes up all of the margin.
     pub fn new(engine: Arc<Engine>, options: Options) -> Result<Self, InvalidMargin> {
         let (margin, drain) = (options.margin, engine.policy().drain);
-        if margin <= drain { Err(InvalidMargin { margin, drain }) } else { Ok(Self { engine, options }) }
+        if margin <= drain {
+            return Err(InvalidMargin { margin, drain });
+        }
+        Ok(Self { engine, options, payloads: None, aftermath: Aftermath::default() })
+    }
+
+    /// Follows pointers to payloads with these, in at most half of the time that there is for starting work. What has
+    /// not come by then comes again.
+    #[must_use]
+    pub fn with_payloads(mut self, payloads: Arc<dyn Payloads>) -> Self {
+        self.payloads = Some(payloads);
+        self
+    }
+
+    /// Has messages come again when the engine says, instead of after the queue's visibility timeout.
+    #[must_use]
+    pub fn with_visibility(mut self, calls: Arc<dyn QueueCalls>) -> Self {
+        self.aftermath.change_visibility(calls);
+        self
+    }
+
+    /// Sends dead letters to the dead-letter queue with their reason and acknowledges them, instead of leaving them to
+    /// the redrive policy.
+    #[must_use]
+    pub fn with_dead_letters(mut self, calls: Arc<dyn QueueCalls>) -> Self {
+        self.aftermath.send_dead_letters(calls);
+        self
     }
 
     /// Works the messages of an event and answers before the deadline. An event without messages has no failures.
@@ -95,24 +137,38 @@ impl Batches {
     /// # Errors
     /// [`InvocationError`]: the invocation must fail.
     pub async fn work(&self, event: &Value, deadline: Timestamp) -> Result<SqsBatchResponse, InvocationError> {
-        let deliveries = deliveries(event)?;
-        let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.receipt.clone()).collect();
         let clock = self.engine.clock();
+        let begun = clock.now();
+        let mut messages = messages(event)?;
+        let all = deadline.since(begun);
+        let margin = self.options.margin.min(all / 2);
+        if let Some(payloads) = &self.payloads {
+            payloads::fetch(&mut messages, &**payloads, clock, begun + (all - margin) / 2).await;
+        }
+        let objects: Vec<_> = messages.iter().map(Message::object).collect();
+        let deliveries: Vec<_> = messages.into_iter().map(|message| message.delivery).collect();
+        let ids: Vec<String> = deliveries.iter().map(|delivery| delivery.receipt.clone()).collect();
+        let post = POST.min(margin / 2);
         let left = deadline.since(clock.now());
-        let margin = self.options.margin.min(left / 2);
-        let stop = self.stop_after(left - margin);
+        let stop = self.stop_after(left.saturating_sub(margin));
         let working = std::pin::pin!(self.engine.process(deliveries, &stop));
-        let verdict = match select(working, clock.sleep(left - POST.min(margin / 2))).await {
-            Either::Left((answers, _)) => Verdict::new(ids, &answers),
+        let mut answers = match select(working, clock.sleep(left.saturating_sub(post))).await {
+            Either::Left((answers, _)) => answers,
             Either::Right(_) => {
                 error!(
                     messages = ids.len(),
                     "the deadline came before the database had answered: all messages are returned, and those whose \
                      tasks are settled will be acknowledged when they come again"
                 );
-                Verdict::new(ids, &[])
+                Vec::new()
             }
         };
+        if !self.aftermath.is_empty() {
+            let records: Records<'_> = ids.iter().map(String::as_str).zip(objects).collect();
+            let term = Term { clock, begun, until: deadline.minus(post) };
+            self.aftermath.follow(&records, &mut answers, self.options.report, &term).await;
+        }
+        let verdict = Verdict::new(ids, &answers);
         let (all, failed) = verdict.counts();
         if failed > 0 && self.options.report == Report::WholeBatch {
             return Err(InvocationError::Failed { failed, all, first: verdict.reason().to_owned() });

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 use taskwatch_core::delivery::Delivery;
-use taskwatch_sqs_message::{SqsRecord, delivery, excerpt};
+use taskwatch_sqs_message::{Payloads, SqsRecord, delivery, delivery_with, excerpt};
 
 /// What the ARN of a FIFO queue ends with; AWS enforces the name.
 const FIFO: &str = ".fifo";
@@ -17,12 +17,15 @@ pub enum EventError {
     NotAnObject(&'static str),
     /// A direct invocation, a test event of the console, a function URL.
     #[error(
-        "read the event: it has no array `Records` (it has: {members}), so it does not come from an SQS event source \
-         mapping; to try the function, send a message to its queue"
+        "read the event: it has no array `Records` (it has: {members}){}, so it does not come from an SQS event source \
+         mapping; to try the function, send a message to its queue",
+        looks_like.map(|what| format!(" and looks like {what}")).unwrap_or_default()
     )]
     NoRecords {
         /// The members that it has.
         members: String,
+        /// What has such members.
+        looks_like: Option<&'static str>,
     },
     /// A record of something else.
     #[error("read the event: record {index} is {found}, not a message of an SQS queue; subscribe a queue in between")]
@@ -40,32 +43,76 @@ pub enum EventError {
     },
 }
 
-/// The deliveries of an event, in its order, each under its message id.
-pub(crate) fn deliveries(event: &Value) -> Result<Vec<Delivery>, EventError> {
+/// What an event without records is, by the members that only such events have.
+fn looks_like(members: &Map<String, Value>) -> Option<&'static str> {
+    let context = |name: &str| members.get("requestContext").is_some_and(|context| context.get(name).is_some());
+    if context("elb") {
+        Some("a request of a load balancer")
+    } else if context("http") {
+        Some("a request of a function URL or an HTTP API")
+    } else if members.contains_key("httpMethod") {
+        Some("a request of a REST API")
+    } else if members.contains_key("detail-type") {
+        Some("an event of EventBridge")
+    } else if members.contains_key("Messages") {
+        Some("what SQS answers to a receive call")
+    } else {
+        None
+    }
+}
+
+/// A record with what the engine takes of it.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    /// As it came: whatever is asked of the queue later is taken from here, so that nothing is copied for nothing.
+    object: &'a Map<String, Value>,
+    pub(crate) delivery: Delivery,
+}
+
+/// The messages of an event, in its order, each delivered under its message id.
+pub(crate) fn messages(event: &Value) -> Result<Vec<Message<'_>>, EventError> {
     let Value::Object(members) = event else { return Err(EventError::NotAnObject(kind(event))) };
     let Some(Value::Array(records)) = members.get("Records") else {
         let names = members.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let members = if names.is_empty() { "nothing".to_owned() } else { excerpt(&names) };
-        return Err(EventError::NoRecords { members });
+        let names = if names.is_empty() { "nothing".to_owned() } else { excerpt(&names) };
+        return Err(EventError::NoRecords { members: names, looks_like: looks_like(members) });
     };
     records.iter().enumerate().map(|(index, record)| one(index, record)).collect()
 }
 
-fn one(index: usize, record: &Value) -> Result<Delivery, EventError> {
-    let Value::Object(members) = record else {
+fn one(index: usize, record: &Value) -> Result<Message<'_>, EventError> {
+    let Value::Object(object) = record else {
         return Err(EventError::NotSqs { index, found: kind(record).to_owned() });
     };
-    if let Some(other) = other_source(members) {
+    if let Some(other) = other_source(object) {
         return Err(EventError::NotSqs { index, found: format!("from {}", excerpt(&other)) });
     }
-    let record = SqsRecord::from_object(members);
+    let record = SqsRecord::from_object(object);
     let Some(id) = &record.message_id else { return Err(EventError::NoMessageId { index }) };
-    let mut delivery = delivery(&record, id);
+    let delivery = grouped(delivery(&record, id), &record);
+    Ok(Message { object, delivery })
+}
+
+impl<'a> Message<'a> {
+    /// The record.
+    pub(crate) const fn object(&self) -> &'a Map<String, Value> {
+        self.object
+    }
+
+    /// The same with its payload fetched, should it be a pointer to one.
+    pub(crate) async fn fetched(&self, payloads: &dyn Payloads) -> Delivery {
+        let record = SqsRecord::from_object(self.object);
+        grouped(delivery_with(&record, &self.delivery.receipt, Some(payloads)).await, &record)
+    }
+}
+
+/// Within the group of its FIFO queue, whether it can be read or not.
+fn grouped(mut delivery: Delivery, record: &SqsRecord) -> Delivery {
     if record.source_arn.as_deref().is_some_and(|arn| arn.ends_with(FIFO)) {
         // SQS always names one; should it not, keeping the order costs less than losing it.
         delivery.group = Some(record.attributes.get("MessageGroupId").cloned().unwrap_or_default());
     }
-    Ok(delivery)
+    delivery
 }
 
 /// Who a record says it is from, unless that is SQS or nobody. SNS capitalises the name of the member.

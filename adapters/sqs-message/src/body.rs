@@ -6,14 +6,11 @@ use serde_json::{Map, Value};
 use taskwatch_core::task::TaskId;
 
 use crate::limits::{MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_NESTING, Nesting, excerpt};
+use crate::pointer::{S3Pointer, pointer};
 use crate::record::{attribute_texts, text};
 use crate::task_id::task_id;
-use crate::trace::{TRACEPARENT, from_traceparent};
 use crate::unreadable::{Part, Unreadable};
-
-/// The classes that the extended clients name at the head of a pointer, the older one first.
-const S3_POINTER_CLASSES: [&str; 2] =
-    ["com.amazon.sqs.javamessaging.MessageS3Pointer", "software.amazon.payloadoffloading.PayloadS3Pointer"];
+use taskwatch_core::trace::{TRACEPARENT, from_traceparent};
 
 /// What a body says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,10 +55,65 @@ pub fn read_body(body: &str) -> Result<Body, Unreadable> {
     if body.len() > MAX_BODY_BYTES {
         return Err(Unreadable::TooLarge(body.len()));
     }
-    let value = parse(body, Part::Body)?;
-    match &value {
-        Value::Object(envelope) if is_envelope(envelope) => unwrap_sns(envelope),
-        value => announcement(value, Part::Body),
+    let opened = Opened::open(body, Part::Body)?;
+    match opened.said()? {
+        Said::Announcement(body) => Ok(opened.envelope.around(body)),
+        Said::Pointer(pointer) => Err(Unreadable::S3Pointer { part: opened.part, pointer }),
+    }
+}
+
+/// What an envelope adds to the announcement in it.
+#[derive(Debug)]
+pub(crate) struct Envelope {
+    wrapped: Wrapping,
+    attributes: BTreeMap<String, String>,
+    pub(crate) trace: Option<String>,
+}
+
+impl Envelope {
+    /// What lies further out goes before what lies further in.
+    pub(crate) fn around(self, body: Body) -> Body {
+        let Self { wrapped, attributes: outer, trace } = self;
+        let mut attributes = body.attributes;
+        attributes.extend(outer);
+        let wrapped = if wrapped == Wrapping::Raw { body.wrapped } else { wrapped };
+        Body { wrapped, attributes, trace: trace.or(body.trace), ..body }
+    }
+}
+
+/// A text with its envelope off, if there was one.
+pub(crate) struct Opened {
+    pub(crate) envelope: Envelope,
+    content: Value,
+    /// Where the content was found.
+    pub(crate) part: Part,
+}
+
+/// What the content of a text is.
+pub(crate) enum Said {
+    Announcement(Body),
+    /// The announcement lies elsewhere.
+    Pointer(S3Pointer),
+}
+
+impl Opened {
+    /// Reads a text, which is this part of the message.
+    pub(crate) fn open(text: &str, part: Part) -> Result<Self, Unreadable> {
+        let value = parse(text, part)?;
+        match &value {
+            Value::Object(envelope) if is_envelope(envelope) => unwrap_sns(envelope),
+            _ => {
+                let envelope = Envelope { wrapped: Wrapping::Raw, attributes: BTreeMap::new(), trace: None };
+                Ok(Self { envelope, content: value, part })
+            }
+        }
+    }
+
+    pub(crate) fn said(&self) -> Result<Said, Unreadable> {
+        match pointer(&self.content, self.part)? {
+            Some(pointer) => Ok(Said::Pointer(pointer)),
+            None => announcement(&self.content, self.part).map(Said::Announcement),
+        }
     }
 }
 
@@ -72,7 +124,7 @@ fn is_envelope(object: &Map<String, Value>) -> bool {
         && !object.contains_key("task_id")
 }
 
-fn unwrap_sns(envelope: &Map<String, Value>) -> Result<Body, Unreadable> {
+fn unwrap_sns(envelope: &Map<String, Value>) -> Result<Opened, Unreadable> {
     let kind = envelope.get("Type").and_then(Value::as_str).unwrap_or_default();
     if kind != "Notification" {
         return Err(Unreadable::SnsType(excerpt(kind)));
@@ -85,14 +137,14 @@ fn unwrap_sns(envelope: &Map<String, Value>) -> Result<Body, Unreadable> {
     if attributes.len() > MAX_ATTRIBUTES {
         return Err(Unreadable::TooManyAttributes(attributes.len()));
     }
-    let body = announcement(&parse(message, Part::SnsMessage)?, Part::SnsMessage)?;
-    let trace = attributes.get(TRACEPARENT).and_then(|text| from_traceparent(text)).or(body.trace);
+    let content = parse(message, Part::SnsMessage)?;
+    let trace = attributes.get(TRACEPARENT).and_then(|text| from_traceparent(text));
     let wrapped = Wrapping::Sns {
         topic: text(envelope.get("TopicArn")),
         subject: text(envelope.get("Subject")),
         message_id: text(envelope.get("MessageId")),
     };
-    Ok(Body { wrapped, attributes, trace, ..body })
+    Ok(Opened { envelope: Envelope { wrapped, attributes, trace }, content, part: Part::SnsMessage })
 }
 
 fn parse(text: &str, part: Part) -> Result<Value, Unreadable> {
@@ -106,9 +158,6 @@ fn parse(text: &str, part: Part) -> Result<Value, Unreadable> {
 }
 
 fn announcement(value: &Value, part: Part) -> Result<Body, Unreadable> {
-    if let Some(object) = s3_pointer(value) {
-        return Err(Unreadable::S3Pointer { part, object });
-    }
     let Value::Object(members) = value else {
         return Err(Unreadable::NotAnObject { part, found: describe(value) });
     };
@@ -128,22 +177,6 @@ fn announcement(value: &Value, part: Part) -> Result<Body, Unreadable> {
         attributes: BTreeMap::new(),
         trace: members.get(TRACEPARENT).and_then(Value::as_str).and_then(from_traceparent),
     })
-}
-
-/// Where an extended client's pointer points; `None` for anything else. Some libraries leave out the class.
-fn s3_pointer(value: &Value) -> Option<String> {
-    let object = match value {
-        Value::Array(pair) => match pair.as_slice() {
-            [Value::String(class), rest @ ..] if S3_POINTER_CLASSES.contains(&class.as_str()) => {
-                rest.first().unwrap_or(&Value::Null)
-            }
-            _ => return None,
-        },
-        Value::Object(members) if members.contains_key("s3BucketName") && !members.contains_key("task_id") => value,
-        _ => return None,
-    };
-    let part = |name| object.get(name).and_then(Value::as_str).unwrap_or("?");
-    Some(excerpt(&format!("{}/{}", part("s3BucketName"), part("s3Key"))))
 }
 
 const fn describe(value: &Value) -> &'static str {

@@ -47,11 +47,15 @@ pub fn read(record: &SqsRecord) -> Result<Message, Unreadable> {
     if record.message_attributes.len() > MAX_ATTRIBUTES {
         return Err(Unreadable::TooManyAttributes(record.message_attributes.len()));
     }
-    let body = read_body(record.body.as_deref().ok_or(Unreadable::NoBody)?)?;
+    Ok(of_record(read_body(record.body.as_deref().ok_or(Unreadable::NoBody)?)?, record))
+}
+
+/// What a record says beside its body, around that body.
+pub(crate) fn of_record(body: Body, record: &SqsRecord) -> Message {
     let message = Message::from(body);
     let mut attributes = message.attributes;
     attributes.extend(record.message_attributes.clone());
-    Ok(Message {
+    Message {
         trace: record.traceparent().or(message.trace).or_else(|| record.aws_trace()),
         receive_count: record.receive_count(),
         sent_at: record.sent_at(),
@@ -60,7 +64,7 @@ pub fn read(record: &SqsRecord) -> Result<Message, Unreadable> {
         deduplication_id: record.attributes.get("MessageDeduplicationId").cloned(),
         attributes,
         ..message
-    })
+    }
 }
 
 /// Reads a record into what the engine takes; one that cannot be read becomes [`Subject::Unreadable`] with the reason.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use taskwatch_core::time::Timestamp;
 
-use crate::trace::{TRACEPARENT, from_aws_header, from_traceparent};
+use taskwatch_core::trace::{TRACEPARENT, from_aws_header, from_traceparent};
 
 /// One SQS message.
 ///

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::limits::{MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_NESTING};
+use crate::pointer::S3Pointer;
 
 /// Which text a reason is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +12,8 @@ pub enum Part {
     Body,
     /// The `Message` of the SNS envelope in the body.
     SnsMessage,
+    /// What a pointer to S3 leads to.
+    Payload,
 }
 
 impl fmt::Display for Part {
@@ -18,6 +21,7 @@ impl fmt::Display for Part {
         f.write_str(match self {
             Self::Body => "body",
             Self::SnsMessage => "SNS `Message`",
+            Self::Payload => "payload",
         })
     }
 }
@@ -66,17 +70,42 @@ pub enum Unreadable {
     /// An envelope without text in it.
     #[error("the `Message` of the SNS envelope is {0}: expected the announcement as a string")]
     SnsMessageNotText(&'static str),
-    /// The extended client has put the payload elsewhere.
+    /// The extended client has put the payload elsewhere, and nobody fetches it.
     #[error(
-        "the {part} is the extended client's pointer to a payload in S3 ({object}): expected the announcement itself, \
-         since payloads are not fetched from S3"
+        "the {part} is the extended client's pointer to a payload in S3 ({pointer}), and payloads are fetched only from \
+         buckets that `queue.payload_buckets` lists: add the bucket there"
     )]
     S3Pointer {
         /// Where.
         part: Part,
-        /// Bucket and key.
-        object: String,
+        /// Where the payload is.
+        pointer: S3Pointer,
     },
+    /// A pointer that says less than bucket and key.
+    #[error("the {0} is the extended client's pointer to a payload in S3, but without bucket and key as text")]
+    S3PointerOdd(Part),
+    /// The payload will never be had.
+    #[error("the payload in S3 ({pointer}) cannot be fetched: {why}")]
+    PayloadRefused {
+        /// Where the payload should be.
+        pointer: S3Pointer,
+        /// Why not.
+        why: String,
+    },
+    /// Longer than is read.
+    #[error("it has {0} bytes, and at most {MAX_BODY_BYTES} are read")]
+    PayloadTooLarge(usize),
+    /// The payload was fetched and cannot be read.
+    #[error("the payload in S3 ({pointer}): {why}")]
+    InPayload {
+        /// Where the payload is.
+        pointer: S3Pointer,
+        /// What was found instead of an announcement.
+        why: Box<Unreadable>,
+    },
+    /// A payload that is again elsewhere. Following one pointer is enough.
+    #[error("the {0} is again a pointer to a payload in S3: expected a JSON object with a `task_id`")]
+    PointerToPointer(Part),
     /// What S3 sends when a bucket's notifications are set up.
     #[error("the {0} is the test event that S3 sends when notifications are set up: expected an announcement")]
     S3TestEvent(Part),

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use taskwatch_core::delivery::{Delivery, Subject};
 use taskwatch_sqs_message::{
-    Body, MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_NESTING, Part, SqsRecord, Unreadable, Wrapping, delivery, read, read_body,
+    Body, MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_NESTING, Part, S3Pointer, SqsRecord, Unreadable, Wrapping, delivery,
+    read, read_body,
 };
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -187,13 +188,26 @@ fn s3_pointers_are_recognised_bare_and_wrapped() {
     for class in ["software.amazon.payloadoffloading.PayloadS3Pointer", "com.amazon.sqs.javamessaging.MessageS3Pointer"]
     {
         let pointer = json!([class, target]);
-        let found = |part| Err(Unreadable::S3Pointer { part, object: "payloads/tasks/41".into() });
+        let to = S3Pointer { bucket: "payloads".into(), key: "tasks/41".into() };
+        let found = |part| Err(Unreadable::S3Pointer { part, pointer: to.clone() });
         assert_eq!(body(&pointer), found(Part::Body));
         assert_eq!(body(&envelope(&pointer)), found(Part::SnsMessage));
     }
     assert!(matches!(body(&target), Err(Unreadable::S3Pointer { .. })));
     assert_eq!(body(&json!({"task_id": 6, "s3BucketName": "mentioned"})).map(|body| body.task.get()), Ok(6));
     assert!(matches!(body(&json!(["some.other.Class", target])), Err(Unreadable::NotAnObject { .. })));
+    let why = body(&target).expect_err("nobody fetches it").to_string();
+    assert!(why.contains("payloads/tasks/41") && why.contains("queue.payload_buckets"), "{why}");
+    for odd in [
+        json!({"s3BucketName": "b"}),
+        json!({"s3BucketName": 7, "s3Key": "k"}),
+        json!({"s3BucketName": "", "s3Key": "k"}),
+    ] {
+        assert_eq!(body(&odd), Err(Unreadable::S3PointerOdd(Part::Body)), "{odd}");
+    }
+    let class = "com.amazon.sqs.javamessaging.MessageS3Pointer";
+    assert_eq!(body(&json!([class])), Err(Unreadable::S3PointerOdd(Part::Body)));
+    assert_eq!(body(&envelope(&json!([class, "tasks/41"]))), Err(Unreadable::S3PointerOdd(Part::SnsMessage)));
 }
 
 #[test]

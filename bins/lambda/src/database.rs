@@ -2,11 +2,13 @@
 
 use async_trait::async_trait;
 use taskwatch_core::ledger::Origin;
-use taskwatch_core::ports::{Decide, Inserted, Lease, Seen, Select, Store, StoreError};
-use taskwatch_core::task::{NewTask, TaskId};
+use taskwatch_core::outbox::{Announcement, Outbox};
+use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
+use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
-use taskwatch_settings::{Database as Section, DatabasePlace, Password, Settings, Tls};
-use taskwatch_sql_store::{ConnectOptions, OpenError, PasswordSource, SchemaError, SqlStore, TlsMode};
+use taskwatch_settings::{DatabasePlace, Settings};
+use taskwatch_sql_store::{ConnectOptions, OpenError, SchemaError, SqlStore};
+use taskwatch_wiring::connect_options;
 use tokio::sync::OnceCell;
 
 /// Why there is no store (yet): phrased to follow «failed to».
@@ -43,7 +45,10 @@ pub(crate) struct Database {
 impl Database {
     /// As the settings say; nothing is opened yet.
     pub(crate) fn new(settings: &Settings) -> Result<Self, NoStore> {
-        Ok(Self { options: options(&settings.database, settings.aws.region.as_deref())?, store: OnceCell::new() })
+        if let DatabasePlace::Sqlite(_) = &settings.database.place {
+            return Err(NoStore::NotAServer(settings.database.place.to_string()));
+        }
+        Ok(Self { options: connect_options(settings), store: OnceCell::new() })
     }
 
     /// The open store, its schema checked.
@@ -84,28 +89,32 @@ impl Store for Database {
     }
 }
 
-fn options(section: &Section, region: Option<&str>) -> Result<ConnectOptions, NoStore> {
-    let Section { place, connections, connect_timeout } = section;
-    let DatabasePlace::MySql(server) = place else { return Err(NoStore::NotAServer(place.to_string())) };
-    let region = region.map(str::to_owned);
-    let password = match &server.password {
-        Password::None => PasswordSource::None,
-        Password::File(path) => PasswordSource::File(path.clone()),
-        Password::Secret(secret) => PasswordSource::SecretsManager { secret: secret.clone(), region },
-        Password::IamToken => PasswordSource::RdsIam { region },
-    };
-    let (tls, ca_file) = match &server.tls {
-        Tls::Verify { ca_file } => (TlsMode::Verify, ca_file.clone()),
-        Tls::Prefer => (TlsMode::Prefer, None),
-        Tls::Off => (TlsMode::Disable, None),
-    };
-    let (connections, connect_timeout) = (*connections, *connect_timeout);
-    Ok(ConnectOptions {
-        password,
-        tls,
-        ca_file,
-        connections,
-        connect_timeout,
-        ..ConnectOptions::new(place.to_string())
-    })
+#[async_trait]
+impl Records for Database {
+    async fn list(&self, filter: &Filter) -> Result<Vec<TaskRow>, StoreError> {
+        self.store().await?.list(filter).await
+    }
+
+    async fn records(&self, after: Option<TaskId>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.store().await?.records(after, limit).await
+    }
+
+    async fn any_open(&self) -> Result<bool, StoreError> {
+        self.store().await?.any_open().await
+    }
+
+    async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
+        self.store().await?.record(task).await
+    }
+}
+
+#[async_trait]
+impl Outbox for Database {
+    async fn take(&self, limit: usize, now: Timestamp, again: Timestamp) -> Result<Vec<Announcement>, StoreError> {
+        self.store().await?.take(limit, now, again).await
+    }
+
+    async fn published(&self, numbers: &[i64]) -> Result<(), StoreError> {
+        self.store().await?.published(numbers).await
+    }
 }

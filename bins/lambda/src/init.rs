@@ -1,50 +1,64 @@
-//! The init phase: from the environment to an engine with an open database.
+//! The init phase: from the environment to whatever the function is for, with an open database.
 
 use std::env;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use taskwatch_core::ledger::{Origin, Source};
-use taskwatch_settings::{BatchReport, Settings};
-use taskwatch_sqs_lambda::{Batches, Options, Report};
+use taskwatch_settings::{Role, Settings};
 
 use crate::database::Database;
-use crate::{log, work};
+#[cfg(feature = "intake")]
+use crate::intake::Desk;
+use crate::log;
+use crate::process::Worker;
 
 /// Lambda gives the init phase 10 s, of which the rest takes little.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// All that invocations need.
-pub(crate) async fn batches() -> anyhow::Result<Batches> {
+/// What invocations are answered by.
+pub(crate) enum Function {
+    Process(Worker),
+    #[cfg(feature = "intake")]
+    Intake(Desk),
+}
+
+/// What the settings say, ready to be invoked.
+pub(crate) async fn function() -> anyhow::Result<Function> {
     let settings = settings()?;
     log::set_up(&settings);
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         bail!("AWS_LAMBDA_RUNTIME_API is not set: this program is a Lambda function, and AWS Lambda starts it");
     }
-    let database = Arc::new(Database::new(&settings)?);
-    let engine = work::engine(&settings, Arc::<Database>::clone(&database), origin(&settings))?;
-    let report = match settings.lambda.report {
-        BatchReport::Whole => Report::WholeBatch,
-        BatchReport::Partial => Report::Partial,
+    let database = Arc::new(Database::new(&settings).map_err(failed)?);
+    let function = match settings.lambda.role {
+        Role::Process => Function::Process(Worker::new(&settings, Arc::clone(&database), origin(&settings))?),
+        #[cfg(feature = "intake")]
+        Role::Intake => Function::Intake(Desk::new(&settings, Arc::clone(&database), origin(&settings)).await?),
+        #[cfg(not(feature = "intake"))]
+        Role::Intake => bail!("failed to use lambda.role intake: this program was built without the feature intake"),
     };
-    let options = Options { report, margin: settings.lambda.margin };
-    let batches = Batches::new(Arc::new(engine), options).context("failed to take lambda.margin")?;
     match tokio::time::timeout(PATIENCE, database.open()).await {
-        Ok(Err(error)) if error.is_final() => return Err(error.into()),
-        // The first batch asks again, and says what is wrong should it still be.
+        Ok(Err(error)) if error.is_final() => return Err(failed(error)),
+        // The first invocation asks again, and says what is wrong should it still be.
         Ok(Err(error)) => tracing::debug!("failed to {error}"),
         Ok(Ok(_)) | Err(_) => {}
     }
-    Ok(batches)
+    Ok(function)
 }
 
 fn settings() -> anyhow::Result<Settings> {
     // Nobody can give flags, and the current folder is the deployed package: a file there counts as everywhere else.
     let none: Option<&Path> = None;
-    let env = taskwatch_settings::environment().map_err(|error| anyhow::anyhow!("failed to {error}"))?;
-    taskwatch_settings::load(none, env, &[]).map_err(|error| anyhow::anyhow!("failed to {error}"))
+    let env = taskwatch_settings::environment().map_err(failed)?;
+    taskwatch_settings::load(none, env, &[]).map_err(failed)
+}
+
+/// An error that is phrased to follow «failed to».
+pub(crate) fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("failed to {error}")
 }
 
 /// Names the log stream, where whoever reads the ledger finds the rest.

@@ -4,33 +4,19 @@ use taskwatch_core::metric::Metric;
 use taskwatch_core::ports::{Notice, Observer};
 use taskwatch_core::task::Status;
 use taskwatch_core::transition::EventKind;
-use taskwatch_settings::{LogFormat, LogLevel, Origin, Settings};
+use taskwatch_settings::{LogFormat, Origin, Settings};
+use taskwatch_wiring::{level, targets};
 use tracing::level_filters::LevelFilter;
 use tracing::{debug, error, info, warn};
 use tracing_subscriber::Layer as _;
-use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// From here on, whatever is traced goes to standard error, which Lambda passes on as it does standard output. Of other
-/// crates, only what may need somebody to look: the database driver would log statements, with what is in them.
+/// From here on, whatever is traced goes to standard error, which Lambda passes on as it does standard output.
 pub(crate) fn set_up(settings: &Settings) {
-    let level = match settings.log.level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("bootstrap", level)
-        .with_target("taskwatch_sql_store", level)
-        .with_target("taskwatch_sqs_lambda", level)
+    let targets = targets(settings.log.level, "bootstrap")
         // The span of the invocation, with its request id.
-        .with_target("lambda_runtime::layers", level.min(LevelFilter::INFO))
-        .with_target("sqlx", LevelFilter::OFF);
+        .with_target("lambda_runtime::layers", level(settings.log.level).min(LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     let as_text = settings.log.format == LogFormat::Text
         && settings.effective().iter().any(|one| one.key == "log.format" && one.origin != Origin::Default);

@@ -1,10 +1,10 @@
 //! From the database section to an open store.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use taskwatch_settings::{Database, DatabasePlace, Origin, Password, Settings, Tls};
-use taskwatch_sql_store::{ConnectOptions, PasswordSource, SchemaError, SqlStore, TlsMode};
+use taskwatch_settings::{DatabasePlace, Origin, Settings};
+use taskwatch_sql_store::{ConnectOptions, SchemaError, SqlStore};
+use taskwatch_wiring::connect_options;
 
 use crate::exit::Failed;
 
@@ -65,40 +65,10 @@ fn is_named(settings: &Settings) -> bool {
 
 /// Connects, without a look at the schema.
 pub(crate) async fn connect(settings: &Settings) -> Result<SqlStore, Failed> {
-    open_with(&options(&settings.database, settings.aws.region.as_deref())).await
+    open_with(&connect_options(settings)).await
 }
 
 /// Connects with these options.
 pub(crate) async fn open_with(options: &ConnectOptions) -> Result<SqlStore, Failed> {
     SqlStore::open(options).await.map_err(|error| Failed::Open { place: options.url.clone(), error })
-}
-
-/// The address of a file, for the store.
-pub(crate) fn sqlite_url(path: &Path) -> String {
-    format!("sqlite:{}", path.display())
-}
-
-fn options(database: &Database, region: Option<&str>) -> ConnectOptions {
-    let Database { place, connections, connect_timeout } = database;
-    let mut options = match place {
-        DatabasePlace::Sqlite(path) => ConnectOptions::new(sqlite_url(path)),
-        DatabasePlace::MySql(server) => {
-            let region = region.map(str::to_owned);
-            let password = match &server.password {
-                Password::None => PasswordSource::None,
-                Password::File(path) => PasswordSource::File(path.clone()),
-                Password::Secret(secret) => PasswordSource::SecretsManager { secret: secret.clone(), region },
-                Password::IamToken => PasswordSource::RdsIam { region },
-            };
-            let (tls, ca_file) = match &server.tls {
-                Tls::Verify { ca_file } => (TlsMode::Verify, ca_file.clone()),
-                Tls::Prefer => (TlsMode::Prefer, None),
-                Tls::Off => (TlsMode::Disable, None),
-            };
-            ConnectOptions { password, tls, ca_file, ..ConnectOptions::new(place.to_string()) }
-        }
-    };
-    options.connections = *connections;
-    options.connect_timeout = *connect_timeout;
-    options
 }

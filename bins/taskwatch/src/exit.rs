@@ -7,6 +7,7 @@ use taskwatch_core::policy::PolicyError;
 use taskwatch_core::ports::StoreError;
 use taskwatch_settings::SettingsError;
 use taskwatch_sql_store::{OpenError, SchemaError};
+use taskwatch_wiring::{HandlerError, IntakeError, RelayError};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +58,15 @@ pub(crate) enum Failed {
     /// The engine's numbers.
     #[error("failed to use the settings: {0}")]
     Policy(#[from] PolicyError),
+    /// What works the tasks.
+    #[error("failed to {0}")]
+    Handler(#[from] HandlerError),
+    /// Who may use the API.
+    #[error("failed to {0}")]
+    Intake(#[from] IntakeError),
+    /// Where tasks are announced.
+    #[error("failed to {0}")]
+    Relay(#[from] RelayError),
     /// The way to the database.
     #[error("{place}: failed to {error}")]
     Open {
@@ -87,6 +97,7 @@ impl Failed {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Settings(_) | Self::Policy(_) => Exit::Usage,
+            Self::Handler(_) | Self::Intake(_) | Self::Relay(_) => Exit::Usage,
             Self::Open { error: OpenError::Url { .. } | OpenError::Settings(_), .. } => Exit::Usage,
             Self::Open { .. } | Self::Schema(_) | Self::Store(_) | Self::NoDatabase(_) => Exit::Database,
             Self::Io(_) | Self::Other(_) => Exit::Other,

@@ -1,20 +1,16 @@
 //! From settings to an engine, and the flags that `run` and `replay` share.
 
 use std::fs;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::Context as _;
-use async_trait::async_trait;
 use clap::Args;
 use taskwatch_core::engine::{Engine, Parts};
 use taskwatch_core::ledger::{Origin, Source};
-use taskwatch_core::policy::{Backoff, LONGEST_LEASE, Policy};
-use taskwatch_core::ports::{AttemptInfo, Failure, Handler, Observer, Store};
-use taskwatch_core::task::Task;
-use taskwatch_handlers::{Command, Http, Simulate, Simulation, Spawned, SystemEntropy, TokioClock};
+use taskwatch_core::outbox::{Outbox, Relay};
+use taskwatch_core::ports::{Handler, Observer, Store};
+use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_settings::{Settings, Work};
+use taskwatch_wiring::{Announcing, handler, no_work, policy};
 
 use crate::exit::Failed;
 use crate::watch::Logger;
@@ -103,7 +99,7 @@ pub(crate) fn worker(settings: &Settings, store: Arc<dyn Store>, source: Source)
 
 /// An engine that adds, cancels and puts back, but works nothing.
 pub(crate) fn desk(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<Engine>, Failed> {
-    engine(settings, store, Arc::new(Nothing), Source::Local, Arc::new(Silent))
+    engine(settings, store, no_work(), Source::Local, Arc::new(Silent))
 }
 
 fn engine(
@@ -115,64 +111,18 @@ fn engine(
 ) -> Result<Arc<Engine>, Failed> {
     let entropy = Arc::new(SystemEntropy);
     let origin = Origin::new(source, settings.worker.name.clone().unwrap_or_else(process_name));
-    let mut policy = policy(settings);
-    if let Some(Work::Command(_) | Work::Http { .. }) = settings.handler.work {
-        policy.time_limit = (policy.time_limit + OWN_END).min(LONGEST_LEASE);
-    }
+    let policy = policy(settings);
     Ok(Arc::new(Engine::new(Parts { store, handler, clock: Arc::new(TokioClock), entropy, observer, origin, policy })?))
 }
 
-/// Handlers that keep the time limit by themselves know best what came of the work; the engine's own limit lies behind.
-const OWN_END: Duration = Duration::from_secs(5);
-
-fn policy(settings: &Settings) -> Policy {
-    let worker = &settings.worker;
-    Policy {
-        concurrency: worker.concurrency,
-        lease: worker.lease,
-        time_limit: settings.handler.time_limit,
-        max_attempts: worker.max_attempts,
-        backoff: Backoff { base: worker.backoff_base, cap: worker.backoff_cap },
-        drain: worker.drain,
-        adopt_after: worker.adopt_after,
-        ..Policy::default()
-    }
-}
-
-fn handler(work: &Work, time_limit: Duration) -> Result<Arc<dyn Handler>, Failed> {
-    let usage = |error: &dyn std::error::Error| Failed::Usage(format!("failed to prepare the handler: {error}"));
-    Ok(match work {
-        Work::Simulate(simulate) => {
-            let simulation = Simulation {
-                duration: simulate.duration,
-                spread: 0.5,
-                retry_fraction: simulate.failures,
-                permanent_fraction: simulate.permanent,
-                panic_fraction: simulate.panics,
-                seed: simulate.seed,
-            };
-            Arc::new(Simulate::new(simulation).map_err(|error| usage(&error))?)
-        }
-        Work::Command(argv) => {
-            Arc::new(Spawned::new(Command::new(argv.clone(), time_limit).map_err(|error| usage(&error))?))
-        }
-        Work::Http { url, headers_file } => {
-            let headers = headers_file.as_deref().map(headers).transpose()?.unwrap_or_default();
-            Arc::new(Spawned::new(Http::new(url.as_str(), headers, time_limit).map_err(|error| usage(&error))?))
-        }
-    })
-}
-
-/// One `Name: value` a line; empty lines do not count. The values may be secrets: no message repeats them.
-fn headers(path: &Path) -> Result<Vec<(String, String)>, Failed> {
-    let text = fs::read_to_string(path).with_context(|| format!("failed to read the headers in {}", path.display()))?;
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(at, line)| match line.split_once(':') {
-            Some((name, value)) => Ok((name.trim().to_owned(), value.trim().to_owned())),
-            None => Err(Failed::Usage(format!("{}:{}: expected «Name: value»", path.display(), at + 1))),
-        })
-        .collect()
+/// Announces from this outbox what is added and put back.
+pub(crate) fn relay(
+    announcing: Option<Announcing>,
+    settings: &Settings,
+    outbox: Arc<dyn Outbox>,
+) -> Option<Arc<Relay>> {
+    let observer = Arc::new(Logger::new(&settings.log));
+    announcing.map(|announcing| Arc::new(announcing.relay(outbox, Arc::new(TokioClock), observer)))
 }
 
 /// Host and process number.
@@ -191,15 +141,6 @@ pub(crate) fn user_name() -> String {
         (fields.nth(1)? == uid).then(|| name.to_owned())
     });
     named.unwrap_or_else(|| format!("uid {uid}"))
-}
-
-struct Nothing;
-
-#[async_trait]
-impl Handler for Nothing {
-    async fn handle(&self, _: &Task, _: &AttemptInfo) -> Result<(), Failure> {
-        Err(Failure::retry("this program works no tasks"))
-    }
 }
 
 struct Silent;

@@ -5,6 +5,7 @@ mod bench;
 mod claim;
 mod core_lint;
 mod debian;
+mod fuzz;
 mod generate;
 mod mariadb;
 mod package;
@@ -15,9 +16,10 @@ mod workspace;
 
 use std::env;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use crate::workspace::Workspace;
 
@@ -50,11 +52,17 @@ enum Chore {
     LintCore,
     /// Measures
     Bench {
-        /// What
+        #[command(subcommand)]
         what: Bench,
-        /// Passed on to the benchmark
-        #[arg(last = true)]
-        benchmark: Vec<String>,
+    },
+    /// Looks for messages that are not treated as they must be
+    Fuzz {
+        /// For how long
+        #[arg(default_value_t = 60)]
+        seconds: u32,
+        /// Try one input again, as a former run kept it
+        #[arg(long, value_name = "FILE", conflicts_with = "seconds")]
+        replay: Option<PathBuf>,
     },
     /// Builds what is shipped, into `dist/`: the program and the Lambda function, with their SHA-256
     Package,
@@ -62,10 +70,16 @@ enum Chore {
     Mariadb,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Subcommand)]
 enum Bench {
     /// Tasks per second through claim, run and complete, on SQLite and MariaDB
-    Store,
+    Store {
+        /// Passed on to the benchmark
+        #[arg(last = true)]
+        benchmark: Vec<String>,
+    },
+    /// The Lambda function beside others: cold and warm, CPU and wall, round trips, memory, size
+    Lambda(bench::lambda::Options),
 }
 
 fn main() -> ExitCode {
@@ -96,7 +110,9 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Test { quick, cargo } => test::run(&workspace, quick, &cargo),
         Chore::Generate { check } => generate::run(&workspace, check),
         Chore::LintCore => core_lint::run(&workspace),
-        Chore::Bench { what: Bench::Store, benchmark } => bench::store(&workspace, &benchmark),
+        Chore::Bench { what: Bench::Store { benchmark } } => bench::store(&workspace, &benchmark),
+        Chore::Bench { what: Bench::Lambda(options) } => bench::lambda::run(&workspace, &options),
+        Chore::Fuzz { seconds, replay } => fuzz::run(&workspace, seconds, replay.as_deref()),
         Chore::Package => package::run(&workspace),
         Chore::Mariadb => mariadb::run(),
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Cursor, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
@@ -20,11 +20,9 @@ const FUNCTION: (&str, &str) = ("bootstrap", "taskwatch-lambda");
 /// beside each a file that `sha256sum --check` reads.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let (bootstrap, function) = FUNCTION;
-    for package in [PROGRAM, function] {
-        let build = ["build", "--profile", "dist", "--package", package, "--features", "aws"];
-        run_command(&mut workspace.cargo(build))?;
-    }
-    let built = workspace.target_folder()?.join("dist");
+    build(workspace, PROGRAM)?;
+    build(workspace, function)?;
+    let built = built(workspace)?;
     let folder = workspace.root.join("dist");
     fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
 
@@ -36,6 +34,21 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let zip = zipped(bootstrap, &read(&built.join(bootstrap))?).context("failed to zip the Lambda function")?;
     fs::write(folder.join(&name), &zip).with_context(|| format!("failed to write dist/{name}"))?;
     finish(&folder, &name, &zip)
+}
+
+/// Builds the Lambda function as it is shipped, and answers where its program is.
+pub(crate) fn build_function(workspace: &Workspace) -> Result<PathBuf> {
+    let (bootstrap, function) = FUNCTION;
+    build(workspace, function)?;
+    Ok(built(workspace)?.join(bootstrap))
+}
+
+fn build(workspace: &Workspace, package: &str) -> Result<()> {
+    run_command(&mut workspace.cargo(["build", "--profile", "dist", "--package", package, "--features", "aws"]))
+}
+
+fn built(workspace: &Workspace) -> Result<PathBuf> {
+    Ok(workspace.target_folder()?.join("dist"))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
@@ -52,7 +65,7 @@ fn finish(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 }
 
 /// One executable file, always the same bytes for the same bytes.
-fn zipped(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn zipped(name: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
         .compression_level(Some(9))

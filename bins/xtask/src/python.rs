@@ -1,7 +1,7 @@
 //! The virtual environment with pinned Python packages.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
@@ -14,10 +14,14 @@ use crate::workspace::{Workspace, output, run};
 /// Written last, so that a half-made environment is not taken for a whole one.
 const COMPLETE: &str = "complete";
 
-/// Makes the environment unless there is one for the same requirements and the same Python; answers its interpreter.
+/// The environment that tests need; answers its interpreter.
 pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
-    let requirements = workspace.root.join("bins/xtask/requirements.txt");
-    let text = fs::read(&requirements).with_context(|| format!("failed to read {}", requirements.display()))?;
+    ensure_for(workspace, &workspace.root.join("bins/xtask/requirements.txt"))
+}
+
+/// Makes the environment unless there is one for the same requirements and the same Python; answers its interpreter.
+pub(crate) fn ensure_for(workspace: &Workspace, requirements: &Path) -> Result<PathBuf> {
+    let text = fs::read(requirements).with_context(|| format!("failed to read {}", requirements.display()))?;
     let system = find_program("python3")?;
     let version = output(Command::new(&system).arg("--version"))?;
     let folder = workspace.cache.join(format!("python-{}", key(&text, &version)));
@@ -37,7 +41,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     eprintln!("    making {}", folder.display());
     run(Command::new(&system).args(["-m", "venv", "--clear"]).arg(&folder))?;
     let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"];
-    run(Command::new(&python).args(pip).arg(&requirements))?;
+    run(Command::new(&python).args(pip).arg(requirements))?;
     run(Command::new(&python).args(["-m", "pip", "check", "--disable-pip-version-check"]).stdout(Stdio::null()))?;
     fs::write(&complete, []).context("failed to mark the virtual environment as complete")?;
     Ok(python)
@@ -63,13 +67,16 @@ mod tests {
 
     #[test]
     fn every_requirement_is_pinned_exactly() {
-        let requirements = include_str!("../requirements.txt");
-        let packages = || requirements.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-        assert!(packages().count() > 3);
-        for line in packages() {
-            let (name, version) = line.split_once("==").unwrap_or_else(|| panic!("{line} is not pinned"));
-            assert!(!name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit()), "{line}");
-            assert!(!version.contains(['*', ',', ';', '>', '<']), "{line}");
+        let tests = include_str!("../requirements.txt");
+        let benchmark = include_str!("../../lambda/peers/powertools/requirements.txt");
+        for requirements in [tests, benchmark] {
+            let packages = || requirements.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+            assert!(packages().count() > 3);
+            for line in packages() {
+                let (name, version) = line.split_once("==").unwrap_or_else(|| panic!("{line} is not pinned"));
+                assert!(!name.is_empty() && version.starts_with(|first: char| first.is_ascii_digit()), "{line}");
+                assert!(!version.contains(['*', ',', ';', '>', '<']), "{line}");
+            }
         }
     }
 }

@@ -7,7 +7,10 @@ use taskwatch_testbed::{Aws, ENV_AWS, ENV_MARIADB, ENV_PYTHON};
 
 use crate::steps::Steps;
 use crate::workspace::{Workspace, quiet, run as run_command};
-use crate::{core_lint, debian, generate, mariadb, python};
+use crate::{core_lint, debian, fuzz, generate, mariadb, python};
+
+/// Seconds. Enough for what any change breaks badly; to look longer, `cargo xtask fuzz`.
+const FUZZING: u32 = 15;
 
 /// Runs the steps; the first that fails ends it.
 pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> Result<()> {
@@ -44,6 +47,7 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
     if arguments.is_empty() {
         let mut tests = cargo(&["test", "--package", "taskwatch-sql-store", "--lib", "--features", "aws"]);
         steps.step("tests with the AWS SDK", || run_command(tests.env(ENV_PYTHON, &python)))?;
+        steps.step("fuzzing", || fuzz::run(workspace, FUZZING, None))?;
     }
     eprintln!("\n{}", steps.summary());
     Ok(())

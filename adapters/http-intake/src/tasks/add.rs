@@ -8,6 +8,7 @@ use axum::response::Response;
 use serde::Deserialize;
 use taskwatch_core::ports::{Inserted, StoreError};
 use taskwatch_core::task::{NewTask, OnAbandon};
+use taskwatch_core::trace::{TRACEPARENT, from_aws_header, from_traceparent};
 use utoipa::ToSchema;
 
 use crate::answer::{Done, json};
@@ -67,6 +68,7 @@ pub(crate) async fn add(
         // What lies in the past would stand before tasks that wait longer.
         not_before: task.not_before.map(|Moment(time)| time).filter(|time| *time > now),
         idempotency_key: key(&headers)?,
+        trace: trace(&headers),
         ..task.check()?
     };
     let has_key = task.idempotency_key.is_some();
@@ -100,6 +102,12 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
             fields::TITLE
         ))),
     }
+}
+
+/// The caller's trace: W3C's, or else the one that a load balancer or API Gateway has begun.
+fn trace(headers: &HeaderMap) -> Option<String> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    text(TRACEPARENT).and_then(from_traceparent).or_else(|| text("x-amzn-trace-id").and_then(from_aws_header))
 }
 
 fn refused(error: &StoreError, has_key: bool) -> Problem {

@@ -6,9 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::Deserialize;
+use taskwatch_core::engine::Refusal;
 use utoipa::ToSchema;
 
-use super::show::{find, no_such_task};
+use super::show::no_such_task;
 use crate::answer::{Done, json};
 use crate::body::MaySend;
 use crate::desk::Desk;
@@ -64,10 +65,7 @@ pub(crate) async fn cancel(
     })?;
     match acts.into_iter().find_map(|act| act.refused) {
         None => json(&Done { message: "Task cancelled", task_id: task }),
-        // The engine tells the reason in words only.
-        Some(why) => match find(&desk, task).await? {
-            Some(_) => Err(Problem::new(StatusCode::CONFLICT, format!("task {task} cannot be cancelled: {why}"))),
-            None => Err(no_such_task(task)),
-        },
+        Some(Refusal::NoSuchTask) => Err(no_such_task(task)),
+        Some(why) => Err(Problem::new(StatusCode::CONFLICT, format!("task {task} cannot be cancelled: {why}"))),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct ListedTask {
     id: TaskId,
     title: String,
     description: Option<String>,
-    /// Usually one of the five; other programs may have written anything.
+    /// Usually one of the five; other programs may have written anything, and it shows unless the task was finished.
     #[schema(value_type = String)]
     status: FoundStatus,
 }
@@ -93,8 +93,8 @@ async fn page(desk: &Desk, which: &Which) -> Result<(Vec<Vec<u8>>, Option<TaskId
         let rows = rows.map_err(|error| Problem::store(&error, "the database broke off"))?;
         let all = rows.len() < ask;
         for row in rows {
-            let id = row.id;
-            let task = ListedTask { id, title: row.title, description: row.description, status: row.status };
+            let (id, status) = (row.id, row.standing());
+            let task = ListedTask { id, title: row.title, description: row.description, status };
             let json = serde_json::to_vec(&task).map_err(|error| {
                 tracing::error!(%error, task = %id, "failed to write a task as JSON");
                 Problem::internal()

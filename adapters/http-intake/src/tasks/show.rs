@@ -104,7 +104,7 @@ pub(crate) async fn show(State(desk): State<Arc<Desk>>, Id(task): Id) -> Result<
 }
 
 /// A task whose row is there.
-pub(super) async fn find(desk: &Desk, task: TaskId) -> Result<Option<(TaskRow, Vec<LedgerEntry>)>, Problem> {
+async fn find(desk: &Desk, task: TaskId) -> Result<Option<(TaskRow, Vec<LedgerEntry>)>, Problem> {
     let record = desk.records.record(task).await.map_err(|error| Problem::store(&error, "the database broke off"))?;
     Ok(record.and_then(|Record { row, entries, .. }| Some((row?, entries))))
 }

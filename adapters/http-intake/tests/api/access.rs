@@ -63,8 +63,11 @@ async fn without_the_token_nobody_gets_in() {
 }
 
 #[tokio::test]
-async fn health_document_and_preflights_need_no_token() {
+async fn health_document_page_and_preflights_need_no_token() {
     let api = guarded();
+    let page = api.get("/").await;
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'none';"));
     assert_eq!(api.get("/healthz").await.status, 200);
     assert_eq!(api.get("/openapi.json").await.status, 200);
     // Not a word about tokens to who asks what it may do.

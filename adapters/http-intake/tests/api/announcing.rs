@@ -11,10 +11,10 @@ use taskwatch_core::outbox::{Announcement, Announcer, Outbox, Relay};
 use taskwatch_core::ports::StoreError;
 use taskwatch_core::task::{Task, TaskId};
 use taskwatch_core::time::Timestamp;
+use taskwatch_handlers::TokioClock;
 use taskwatch_http_intake::Options;
-use taskwatch_testkit::VirtualClock;
 
-use crate::support::{Api, NOW};
+use crate::support::Api;
 
 /// How the broker takes an announcement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +50,7 @@ impl Post {
     }
 
     fn api(self: &Arc<Self>) -> Api {
-        let clock = Arc::new(VirtualClock::new(NOW));
-        let relay = Relay::new(self.clone(), self.clone(), clock, Duration::from_secs(60));
+        let relay = Relay::new(self.clone(), self.clone(), Arc::new(TokioClock), Duration::from_secs(60));
         let options = Options { announce_within: Duration::from_millis(700), ..Options::default() };
         Api::with(options, Some(Arc::new(relay)))
     }

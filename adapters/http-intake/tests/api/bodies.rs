@@ -114,7 +114,7 @@ async fn only_json_by_its_own_account_is_read() {
 #[tokio::test]
 async fn paths_and_methods_that_are_not_there_are_problems_too() {
     let api = Api::new();
-    for path in ["/", "/task", "/tasks/", "/tasks/1/", "/tasks/1/replay", "/%FF"] {
+    for path in ["//", "/index.html", "/task", "/tasks/", "/tasks/1/", "/tasks/1/replay", "/%FF"] {
         api.get(path).await.problem(404);
     }
     for (method, path, allow) in [
@@ -124,6 +124,7 @@ async fn paths_and_methods_that_are_not_there_are_problems_too() {
         ("GET", "/tasks/1/cancel", "POST"),
         ("POST", "/healthz", "GET,HEAD"),
         ("POST", "/openapi.json", "GET,HEAD"),
+        ("POST", "/", "GET,HEAD"),
     ] {
         let answer = api.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap()).await;
         answer.problem(405);

@@ -126,3 +126,19 @@ async fn parameters_that_make_no_sense_are_refused_by_name() {
     }
     assert_eq!(api.get("/tasks?").await.json(), Value::Array(Vec::new()));
 }
+
+#[tokio::test]
+async fn what_was_finished_is_listed_as_finished_whatever_was_written_over_it() {
+    let api = Api::new();
+    let (task, other) = (api.add("ours").await, api.add("theirs").await);
+    assert_eq!(api.post(&format!("/tasks/{task}/cancel"), json!({})).await.status, 200);
+    for id in [task, other] {
+        assert!(api.store.rows.foreign_write(id.try_into().unwrap(), "In Progress"));
+    }
+    let statuses = |answer: &Answer| -> Vec<String> {
+        answer.json().as_array().unwrap().iter().map(|task| task["status"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(statuses(&api.get("/tasks").await), ["Cancelled", "In Progress"]);
+    assert_eq!(statuses(&api.get("/tasks?status=Cancelled").await), ["Cancelled"]);
+    assert_eq!(statuses(&api.get("/tasks?status=In+Progress").await), ["In Progress"]);
+}

@@ -22,7 +22,7 @@ use taskwatch_testkit::{CountingObserver, MemoryStore, SeededEntropy, VirtualClo
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
 pub(crate) const MARGIN: Duration = Duration::from_secs(10);
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
-const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:task-processing-queue";
+pub(crate) const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:task-processing-queue";
 
 pub(crate) const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -136,17 +136,26 @@ impl Bench {
         ids.try_into().expect("as many")
     }
 
+    /// The same with whatever else it is told to use.
+    pub(crate) fn work_on(
+        &self,
+        batches: &Batches,
+        event: &Value,
+        left: Duration,
+    ) -> Result<Vec<String>, InvocationError> {
+        let deadline = self.clock.now() + left;
+        let response = self.clock.run(batches.work(event, deadline))?;
+        assert!(self.clock.now() < deadline, "it answers in time");
+        Ok(kept(&serde_json::to_value(response).expect("it is JSON")))
+    }
+
     /// Works an event with five minutes to go, and answers with the ids that are to be kept.
     pub(crate) fn work(&self, event: &Value) -> Result<Vec<String>, InvocationError> {
         self.work_within(event, secs(300))
     }
 
     pub(crate) fn work_within(&self, event: &Value, left: Duration) -> Result<Vec<String>, InvocationError> {
-        let batches = self.batches();
-        let deadline = self.clock.now() + left;
-        let response = self.clock.run(batches.work(event, deadline))?;
-        assert!(self.clock.now() < deadline, "it answers in time");
-        Ok(kept(&serde_json::to_value(response).expect("it is JSON")))
+        self.work_on(&self.batches(), event, left)
     }
 
     pub(crate) fn statuses(&self) -> Vec<Status> {
@@ -155,6 +164,10 @@ impl Bench {
 
     pub(crate) fn attempts(&self) -> Vec<u32> {
         self.store.rows.snapshot().iter().filter_map(|record| Some(record.row.as_ref()?.attempt)).collect()
+    }
+
+    pub(crate) fn dues(&self) -> Vec<Timestamp> {
+        self.store.rows.snapshot().iter().filter_map(|record| Some(record.row.as_ref()?.due)).collect()
     }
 
     pub(crate) fn begun(&self) -> Vec<(TaskId, Duration)> {
@@ -198,7 +211,7 @@ pub(crate) fn record(id: &str, task: TaskId) -> Value {
 pub(crate) fn record_of(id: &str, body: &str) -> Value {
     json!({
         "messageId": id,
-        "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a",
+        "receiptHandle": format!("receipt of {id}"),
         "body": body,
         "attributes": {
             "ApproximateReceiveCount": "1",
@@ -218,5 +231,11 @@ pub(crate) fn record_of(id: &str, body: &str) -> Value {
 pub(crate) fn in_group(group: &str, mut record: Value) -> Value {
     record["eventSourceARN"] = json!(format!("{QUEUE}.fifo"));
     record["attributes"]["MessageGroupId"] = json!(group);
+    record
+}
+
+/// The same when it has come so often.
+pub(crate) fn received(times: u32, mut record: Value) -> Value {
+    record["attributes"]["ApproximateReceiveCount"] = json!(times.to_string());
     record
 }

@@ -78,3 +78,16 @@ fn a_drain_that_leaves_nothing_of_the_margin_is_refused() {
     assert_eq!(new(DRAIN).expect_err("nothing is left"), InvalidMargin { margin: DRAIN, drain: DRAIN });
     assert!(new(DRAIN * 2).is_ok());
 }
+
+/// A delete with a stale receipt handle succeeds and deletes nothing, so what was answered can come again.
+#[test]
+fn what_was_settled_before_is_acknowledged_without_running_again() {
+    let bench = Bench::new();
+    let [task] = bench.add(["fine"]);
+    for _ in 0..3 {
+        assert_eq!(bench.work(&event([record("a", task)])), ids([]));
+    }
+    assert_eq!(bench.begun().len(), 1);
+    assert_eq!(bench.count(Metric::DuplicateDeliveries), 2);
+    bench.audit();
+}

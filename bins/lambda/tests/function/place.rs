@@ -1,29 +1,23 @@
 //! A database, a topic, a queue with dead letters, and the function between them.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use taskwatch_core::laws::Audit;
 use taskwatch_core::ledger::{Origin, Source};
-use taskwatch_core::ports::{Inserted, Record, Records, Store};
+use taskwatch_core::ports::{Inserted, Record, Store};
 use taskwatch_core::task::{NewTask, TaskId};
 use taskwatch_core::time::Timestamp;
-use taskwatch_sql_store::{ConnectOptions, PasswordSource, SqlStore};
-use taskwatch_testbed::{Aws, MariaDb, Queue, python};
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
+use taskwatch_sql_store::SqlStore;
+use taskwatch_testbed::{Aws, Line, MariaDb, Queue};
+
+pub(crate) use crate::support::server as shared;
+use crate::support::{self, Database, TEST};
 
 /// Long enough for a busy machine; nothing waits for it to pass.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Works as the title says: what is `broken` can never be done, what is `flaky` cannot be done yet.
 const WORK: &str = "case $(cat) in *broken*) echo 'the disk is full' >&2; exit 65;; *flaky*) exit 1;; esac";
-
-/// Why nothing here can fail, unless the test has.
-const TEST: &str = "the scene can be set";
 
 /// How many receives a message gets.
 const RECEIVES: u32 = 3;
@@ -35,9 +29,7 @@ pub(crate) struct Place {
     pub(crate) dead: Queue,
     pub(crate) function: String,
     pub(crate) database: String,
-    folder: TempDir,
-    runtime: Runtime,
-    options: ConnectOptions,
+    tasks: Database,
 }
 
 impl Place {
@@ -47,23 +39,22 @@ impl Place {
     }
 
     pub(crate) fn with_queue(server: &MariaDb, receives: u32) -> Self {
+        Self::with_visibility(server, receives, "1")
+    }
+
+    /// A queue that shows a message again after so many seconds.
+    pub(crate) fn with_visibility(server: &MariaDb, receives: u32, visibility: &str) -> Self {
         let aws = Aws::shared().unwrap_or_else(|error| panic!("failed to {error}"));
         let topic = aws.create_topic(&Aws::unique("topic")).expect(TEST);
         let dead = aws.create_queue(&Aws::unique("dead"), &[]).expect(TEST);
-        let seconds = [("VisibilityTimeout", "1")];
+        let seconds = [("VisibilityTimeout", visibility)];
         let queue = aws.create_queue_before(&Aws::unique("queue"), &dead, receives, &seconds).expect(TEST);
         aws.subscribe(&topic, &queue, false).expect(TEST);
 
-        let folder = TempDir::new().expect(TEST);
-        let password = folder.path().join("password");
-        std::fs::write(&password, server.password()).expect(TEST);
-        let database = server.create_database().expect(TEST);
-        let url = format!("mysql://{}@{}:{}/{database}", server.user(), server.host(), server.port());
-        let options = ConnectOptions { password: PasswordSource::File(password), ..ConnectOptions::new(url) };
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect(TEST);
+        let tasks = Database::on(server);
         let place =
-            Self { aws, topic, queue, dead, function: Aws::unique("process"), database, folder, runtime, options };
-        place.with_store(async |store| store.migrate().await.expect(TEST));
+            Self { aws, topic, queue, dead, function: Aws::unique("process"), database: tasks.name.clone(), tasks };
+        place.tasks.with_store(async |store| store.migrate().await.expect(TEST));
         place
     }
 
@@ -74,21 +65,42 @@ impl Place {
         self
     }
 
-    /// Deploys the function with these variables beside those it needs.
+    /// Deploys the function with these variables beside those it needs. It leaves everything to the queue.
     pub(crate) fn deploy(&self, more: &[(&str, &str)]) {
-        let mut environment = json!({
-            "TASKWATCH_DATABASE_URL": self.options.url,
-            "TASKWATCH_DATABASE_PASSWORD_FILE": self.folder.path().join("password"),
-            "TASKWATCH_HANDLER_KIND": "command",
-            "TASKWATCH_HANDLER_COMMAND": json!(["sh", "-c", WORK]).to_string(),
-            "TASKWATCH_WORKER_BACKOFF_BASE": "1ms",
-            "TASKWATCH_WORKER_MAX_ATTEMPTS": "2",
-        });
+        let leaves = [("TASKWATCH_QUEUE_VISIBILITY", "false"), ("TASKWATCH_QUEUE_DEAD_LETTERS", "redrive")];
+        self.deploy_with(leaves.iter().chain(more));
+    }
+
+    /// The same, as it is by default: it calls SQS.
+    #[cfg(feature = "aws")]
+    pub(crate) fn deploy_calling(&self, more: &[(&str, &str)]) {
+        self.deploy_with(self.aws.environment().iter().chain(more));
+    }
+
+    fn deploy_with<'a>(&self, more: impl Iterator<Item = &'a (&'a str, &'a str)>) {
+        let mut environment = self.tasks.settings();
+        let command = json!(["sh", "-c", WORK]).to_string();
+        let work = [
+            ("TASKWATCH_HANDLER_KIND", "command"),
+            ("TASKWATCH_HANDLER_COMMAND", &command),
+            ("TASKWATCH_WORKER_BACKOFF_BASE", "1ms"),
+            ("TASKWATCH_WORKER_MAX_ATTEMPTS", "2"),
+        ];
+        for (name, value) in work {
+            environment[name] = json!(value);
+        }
         for (name, value) in more {
             environment[*name] = json!(value);
         }
         let binary = env!("CARGO_BIN_EXE_bootstrap");
         self.call("create", &json!({ "binary": binary, "environment": environment, "timeout": 20 }));
+    }
+
+    /// The database's address by way of this port.
+    pub(crate) fn url_by(&self, line: &Line) -> String {
+        let (way, database) = self.tasks.options.url.rsplit_once(':').expect(TEST);
+        let (_, name) = database.split_once('/').expect(TEST);
+        format!("{way}:{}/{name}", line.port())
     }
 
     pub(crate) fn map(&self, partial: bool) {
@@ -105,24 +117,8 @@ impl Place {
         self.call("log", &json!({})).as_str().expect(TEST).to_owned()
     }
 
-    /// One of `function.py`.
     fn call(&self, call: &str, arguments: &Value) -> Value {
-        let mut arguments = arguments.clone();
-        arguments["name"] = json!(self.function);
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/function/function.py");
-        let mut child = Command::new(python().unwrap_or_else(|error| panic!("failed to {error}")))
-            .arg(script)
-            .arg(call)
-            .envs(self.aws.environment())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect(TEST);
-        child.stdin.take().expect(TEST).write_all(arguments.to_string().as_bytes()).expect(TEST);
-        let done = child.wait_with_output().expect(TEST);
-        assert!(done.status.success(), "{call}: {}", String::from_utf8_lossy(&done.stderr));
-        serde_json::from_slice(&done.stdout).expect(TEST)
+        support::call(self.aws, &self.function, call, arguments)
     }
 
     /// Adds tasks as another of our programs would.
@@ -131,7 +127,7 @@ impl Place {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect(TEST);
         let origin = Origin::new(Source::Local, "test");
         let insert = async |store: &SqlStore| store.insert(&tasks, &origin, Timestamp::EPOCH + now).await.expect(TEST);
-        self.with_store(insert).iter().map(Inserted::task).collect()
+        self.tasks.with_store(insert).iter().map(Inserted::task).collect()
     }
 
     /// Announces a task as the Python system does.
@@ -144,8 +140,27 @@ impl Place {
         self.aws.sns("Publish", &call).expect(TEST);
     }
 
+    /// Makes a bucket with one object.
+    #[cfg(feature = "aws")]
+    pub(crate) fn create_bucket(&self, bucket: &str, key: &str, content: &str) {
+        let region = self.aws.region();
+        let place = format!(
+            "<CreateBucketConfiguration><LocationConstraint>{region}</LocationConstraint></CreateBucketConfiguration>"
+        );
+        self.put(&format!("{}/{bucket}", self.aws.endpoint()), &place);
+        self.put(&format!("{}/{bucket}/{key}", self.aws.endpoint()), content);
+    }
+
+    #[cfg(feature = "aws")]
+    fn put(&self, url: &str, content: &str) {
+        let credential = "Credential=test/20261123/eu-west-1/s3/aws4_request";
+        let authorization = format!("AWS4-HMAC-SHA256 {credential}, SignedHeaders=host, Signature=0");
+        let put = ureq::put(url).header("authorization", authorization).send(content);
+        put.unwrap_or_else(|error| panic!("{url}: {error}"));
+    }
+
     pub(crate) fn records(&self) -> Vec<Record> {
-        self.with_store(async |store| store.records(None, 10_000).await.expect(TEST))
+        self.tasks.records()
     }
 
     /// Where the tasks stand, by id.
@@ -180,27 +195,13 @@ impl Place {
 
     /// How many messages are in a queue, hidden ones too.
     pub(crate) fn waiting(&self, queue: &Queue) -> u32 {
-        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let request = json!({ "QueueUrl": queue.url, "AttributeNames": names });
-        let answer = self.aws.sqs("GetQueueAttributes", &request).expect(TEST);
-        names.iter().map(|name| answer["Attributes"][name].as_str().expect(TEST).parse::<u32>().expect(TEST)).sum()
+        support::waiting(self.aws, queue)
     }
 
     /// Every law holds.
     pub(crate) fn audit(&self) {
-        let mut audit = Audit::new();
-        self.records().iter().for_each(|record| audit.observe(record));
-        let books = audit.finish();
-        assert!(books.balanced(), "{:?} {:?}", books.lines, books.offences);
-    }
-
-    fn with_store<T>(&self, work: impl AsyncFnOnce(&SqlStore) -> T) -> T {
-        self.runtime.block_on(async {
-            let store = SqlStore::open(&self.options).await.expect(TEST);
-            let done = work(&store).await;
-            store.close().await;
-            done
-        })
+        let broken = support::broken_laws(&self.records());
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 }
 
@@ -211,8 +212,4 @@ impl Drop for Place {
             self.call("remove", &json!({}));
         }
     }
-}
-
-pub(crate) fn shared() -> &'static MariaDb {
-    MariaDb::shared().unwrap_or_else(|error| panic!("failed to {error}"))
 }

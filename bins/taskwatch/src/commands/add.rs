@@ -6,6 +6,7 @@ use clap::Args;
 use taskwatch_core::ports::Inserted;
 use taskwatch_core::task::{NewTask, OnAbandon};
 use taskwatch_core::time::Timestamp;
+use taskwatch_wiring::Announcing;
 
 use crate::cli::Globals;
 use crate::database::{self, Missing};
@@ -54,8 +55,10 @@ impl Add {
             return Err(Failed::Usage("the title is empty: say what is to be done".into()));
         }
         let settings = globals.settings(Vec::new())?;
+        let announcing = Announcing::of(&settings).await?;
         let store = database::open(&settings, Missing::Create).await?;
         let engine = work::desk(&settings, store.clone())?;
+        let relay = work::relay(announcing, &settings, store.clone());
         let task = NewTask {
             title: self.title,
             description: self.description,
@@ -63,6 +66,7 @@ impl Add {
             max_attempts: self.max_attempts,
             on_abandon: self.on_abandon.unwrap_or_default(),
             idempotency_key: self.key,
+            trace: None,
         };
         taskwatch_sql_store::check_task(&task)
             .map_err(|misfit| Failed::Usage(format!("failed to add the task: {misfit}")))?;
@@ -79,6 +83,10 @@ impl Add {
                     (false, false) => out::line(format_args!("task {} has this key already", one.task()))?,
                 }
             }
+        }
+        if let Some(relay) = relay {
+            // Its observer has told what went wrong; the tasks are there, and a later sweep announces them.
+            let _ = relay.sweep().await;
         }
         store.close().await;
         Ok(Exit::Done)

@@ -49,7 +49,7 @@ impl List {
         for row in &rows {
             table.add_row([
                 row.id.to_string(),
-                row.status.to_string(),
+                row.standing().to_string(),
                 row.attempt.to_string(),
                 out::time(row.due),
                 out::excerpt(&row.title, 40),
@@ -58,7 +58,7 @@ impl List {
         }
         for (at, line) in table.to_string().lines().enumerate() {
             let style =
-                at.checked_sub(out::TABLE_HEAD).and_then(|at| rows.get(at)).map(|row| status_style(row.status.known()));
+                at.checked_sub(out::TABLE_HEAD).and_then(|at| rows.get(at)).map(|row| status_style(row.standing().known()));
             out::line(styled(style.unwrap_or(DIM), line))?;
         }
         match rows.last() {

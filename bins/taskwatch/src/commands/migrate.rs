@@ -9,7 +9,15 @@ use crate::{database, out};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Migrations only add, so programs that know the original table keep working. Two may run at once.
-An SQLite file is made if it is not there, and every other command migrates it by itself.")]
+An SQLite file is made if it is not there, and every other command migrates it by itself.
+
+On a server, whoever migrates needs the first of these rights, and everybody else the others.
+DELETE is for announcements that have been published; nothing else is ever deleted:
+  GRANT SELECT, INSERT, UPDATE, CREATE, ALTER ON taskmanager.* TO migrator@'%';
+  GRANT SELECT, INSERT, UPDATE ON taskmanager.tasks TO worker@'%';
+  GRANT SELECT, INSERT ON taskmanager.task_ledger TO worker@'%';
+  GRANT SELECT, INSERT, UPDATE, DELETE ON taskmanager.task_outbox TO worker@'%';
+  GRANT SELECT ON taskmanager.taskwatch_schema TO worker@'%';")]
 pub(crate) struct Migrate {
     /// Only say whether the database is ready, and change nothing
     #[arg(long)]

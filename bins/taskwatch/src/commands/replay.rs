@@ -12,6 +12,7 @@ use taskwatch_core::delivery::{Answer, Why};
 use taskwatch_core::ledger::Source;
 use taskwatch_replay::{FileSource, Report, Reporter, Summary, default_rejected};
 use taskwatch_settings::DatabasePlace;
+use taskwatch_wiring::Announcing;
 
 use self::revive::Revive;
 use crate::cli::Globals;
@@ -72,14 +73,20 @@ impl Replay {
         let tally = Arc::new(Tally::default());
         let source = self.source(reporter(Arc::clone(&tally), self.json))?;
         let stop = signals::stop()?;
+        let announcing = Announcing::of(&settings).await?;
         let store = database::open(&settings, Missing::Refuse).await?;
         let engine = work::worker(&settings, store.clone(), Source::Replay)?;
+        let relay = work::relay(announcing, &settings, store.clone());
         let reason = (!self.keep_failed).then(|| {
             let by = self.by.clone().unwrap_or_else(work::user_name);
             self.reason.as_ref().map_or_else(|| format!("by {by}"), |reason| format!("by {by}: {reason}"))
         });
         let revive = Revive::new(source, Arc::clone(&engine), reason, stop.clone());
         engine.drive(&revive, &stop).await;
+        if let Some(relay) = relay {
+            // Its observer has told what went wrong; a later sweep announces what is to be tried later.
+            let _ = relay.sweep().await;
+        }
         store.close().await;
         let summary = revive.source().summary();
         self.conclude(&summary, &tally, revive.revived(), stop.is_set(), &settings.database.place)
@@ -154,7 +161,7 @@ impl Replay {
 fn reporter(tally: Arc<Tally>, json: bool) -> Reporter {
     Box::new(move |report: &Report| {
         let counter = match (&report.why, &report.answer) {
-            (Why::StoreFailed(_), _) => &tally.without_database,
+            (Why::StoreFailed(_) | Why::StoreRefused(_), _) => &tally.without_database,
             _ if is_missing(report) => &tally.missing,
             (_, Answer::Acknowledge) => &tally.acknowledged,
             (_, Answer::RetryAfter(_)) => &tally.later,

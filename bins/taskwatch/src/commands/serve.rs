@@ -1,19 +1,20 @@
 //! `taskwatch serve`
 
+mod server;
+
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
 use clap::Args;
-use taskwatch_core::stop::Stop;
-use taskwatch_http_intake::{Intake, Options, Origins, Token, router};
-use taskwatch_settings::{Log, LogFormat, LogLevel, Settings};
+use taskwatch_http_intake::{Intake, Options, router};
+use taskwatch_settings::{Log, LogFormat};
+use taskwatch_wiring::{Announcing, intake_options, targets};
 use tokio::net::TcpListener;
-use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use self::server::Limits;
 use crate::cli::Globals;
 use crate::database::{self, Missing};
 use crate::exit::{Exit, Failed};
@@ -38,7 +39,8 @@ impl Serve {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Failed> {
         let listen = self.listen.map(|listen| ("intake.listen".to_owned(), listen));
         let settings = globals.settings(listen.into_iter().collect())?;
-        let options = options(&settings)?;
+        let options = intake_options(&settings)?;
+        let announcing = Announcing::of(&settings).await?;
         log_requests(&settings.log);
         let stop = signals::stop()?;
         let address = settings.intake.listen;
@@ -51,9 +53,22 @@ impl Serve {
         }
         let store = database::open(&settings, Missing::Create).await?;
         let engine = work::desk(&settings, store.clone())?;
-        let intake = Intake { engine, records: store.clone(), relay: None, options };
+        let relay = work::relay(announcing, &settings, store.clone());
+        let intake = Intake { engine, records: store.clone(), relay: relay.clone(), options };
         out::line(format_args!("listening on http://{address}"))?;
-        serve(listener, router(intake), &stop, settings.worker.drain).await?;
+        let sweeping = async {
+            if let Some(relay) = relay {
+                relay.keep_sweeping(settings.announce.sweep, &stop).await;
+            }
+            std::future::pending::<Infallible>().await
+        };
+        let served = server::serve(listener, router(intake), Limits::default(), &stop, settings.worker.drain);
+        tokio::select! {
+            in_time = served => if !in_time {
+                out::remark("some connections did not end in time (worker.drain): they are cut off");
+            },
+            never = sweeping => match never {},
+        }
         store.close().await;
         Ok(Exit::Done)
     }
@@ -66,52 +81,9 @@ fn exposure(address: SocketAddr, options: &Options) -> Option<String> {
     })
 }
 
-fn options(settings: &Settings) -> Result<Options, Failed> {
-    let intake = &settings.intake;
-    let usage = |error: &dyn std::error::Error| Failed::Usage(format!("failed to {error}"));
-    let token = intake.token_file.as_deref().map(Token::from_file).transpose().map_err(|error| usage(&error))?;
-    let origins = Origins::listed(&intake.origins)
-        .map_err(|error| Failed::Usage(format!("failed to use intake.origins: {error}")))?;
-    Ok(Options { origins, token, page_limit: intake.page_limit, announce_within: intake.announce_within })
-}
-
-/// Serves until it is told to stop, and then for as long as a drain may take.
-async fn serve(listener: TcpListener, router: axum::Router, stop: &Stop, drain: Duration) -> Result<(), Failed> {
-    let listener = listener.tap_io(|stream| {
-        // It only saves time.
-        let _ = stream.set_nodelay(true);
-    });
-    let stopped = {
-        let stop = stop.clone();
-        async move { stop.wait().await }
-    };
-    let too_late = async {
-        stop.wait().await;
-        tokio::time::sleep(drain).await;
-    };
-    tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(stopped) => served?,
-        () = too_late => out::remark("some connections did not end in time (worker.drain): they are cut off"),
-    }
-    Ok(())
-}
-
-/// Logs on standard error what the API has to say; of other crates only what may need somebody to look. The database
-/// driver would log statements, with what is in them.
+/// Logs on standard error what the API has to say.
 fn log_requests(log: &Log) {
-    let level = match log.level {
-        LogLevel::Off => LevelFilter::OFF,
-        LogLevel::Error => LevelFilter::ERROR,
-        LogLevel::Warn => LevelFilter::WARN,
-        LogLevel::Info => LevelFilter::INFO,
-        LogLevel::Debug => LevelFilter::DEBUG,
-        LogLevel::Trace => LevelFilter::TRACE,
-    };
-    let targets = Targets::new()
-        .with_default(level.min(LevelFilter::WARN))
-        .with_target("taskwatch_http_intake", level)
-        .with_target("taskwatch_sql_store", level)
-        .with_target("sqlx", LevelFilter::OFF);
+    let targets = targets(log.level, "taskwatch");
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
     let registry = tracing_subscriber::registry().with(targets);
     // Nobody else has set one up.
@@ -123,6 +95,8 @@ fn log_requests(log: &Log) {
 
 #[cfg(test)]
 mod tests {
+    use taskwatch_http_intake::Token;
+
     use super::*;
 
     #[test]

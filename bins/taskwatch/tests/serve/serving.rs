@@ -65,7 +65,9 @@ fn what_keeps_it_from_serving_is_named() {
     std::fs::write(folder.path().join("short"), "secret").unwrap();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
+    let nowhere = if cfg!(feature = "aws") { "expected the ARN of a topic" } else { "without the feature aws" };
     for (arguments, code, said) in [
+        (["--set", "announce.target=nowhere"], 2, nowhere),
         (["--set", "intake.token_file=nowhere"], 2, "read the token in nowhere"),
         (["--set", "intake.token_file=short"], 2, "at least 16"),
         (["--set", "intake.origins=[\"app\"]"], 2, "intake.origins"),

@@ -61,7 +61,7 @@ impl Stage {
                 database.display()
             )));
         }
-        let store = database::open_with(&ConnectOptions::new(database::sqlite_url(&database))).await?;
+        let store = database::open_with(&ConnectOptions::new(format!("sqlite:{}", database.display()))).await?;
         store.migrate().await?;
         Ok(Self { store: Arc::new(store), watch: Arc::new(Watch::new()), database, folder })
     }

@@ -1,5 +1,7 @@
 //! Benchmarks that need a server.
 
+pub(crate) mod lambda;
+
 use anyhow::Result;
 use taskwatch_testbed::ENV_MARIADB;
 

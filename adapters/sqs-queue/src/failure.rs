@@ -1,0 +1,132 @@
+//! Why a call failed, sorted by what can be done about it; in words for a log: no message, no headers, no keys.
+
+use std::error::Error;
+
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use taskwatch_sqs_message::CallError;
+
+/// Longest text of the other side that is repeated, in characters: a refusal names role, action and queue.
+const MAX_WORDS: usize = 500;
+
+/// A call, as it is named in a policy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Action(pub(crate) &'static str);
+
+impl Action {
+    /// Why this call on this queue failed as a whole.
+    pub(crate) fn failed<E, R>(self, queue: &str, error: &SdkError<E, R>) -> CallError
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        let (code, message) = match error {
+            SdkError::ServiceError(answer) => (answer.err().code(), answer.err().message()),
+            _ => (None, None),
+        };
+        self.sorted(queue, code, || why(code, message, error))
+    }
+
+    /// By the code that the other side gave, if it gave any.
+    pub(crate) fn sorted(self, queue: &str, code: Option<&str>, why: impl FnOnce() -> String) -> CallError {
+        let queue = queue.to_owned();
+        // Some come with the service's name before it, in both protocols.
+        let code = code.map(|code| code.rsplit(['.', '#']).next().unwrap_or(code));
+        match code {
+            Some("AccessDenied" | "AccessDeniedException" | "AuthorizationError" | "UnauthorizedOperation") => {
+                let is_key = why();
+                let action = if is_key.contains("KMS") || is_key.contains("kms:") { KMS } else { self.0 };
+                CallError::NotAllowed { action: action.to_owned(), queue, why: is_key }
+            }
+            Some("KmsAccessDenied") => CallError::NotAllowed { action: KMS.to_owned(), queue, why: why() },
+            Some("QueueDoesNotExist" | "NonExistentQueue") => CallError::Gone { queue },
+            Some(
+                "InvalidParameterValue"
+                | "InvalidMessageContents"
+                | "InvalidAttributeValue"
+                | "MissingParameter"
+                | "ReceiptHandleIsInvalid"
+                | "MessageNotInflight"
+                | "BatchRequestTooLong",
+            ) => CallError::Refused { queue, why: why() },
+            _ => CallError::Unavailable { queue, why: why() },
+        }
+    }
+}
+
+/// What sending to an encrypted queue takes.
+const KMS: &str = "kms:GenerateDataKey and kms:Decrypt on the queue's key";
+
+/// The other side's words if there are any, else what is under the error.
+fn why(code: Option<&str>, message: Option<&str>, error: &(dyn Error + 'static)) -> String {
+    match (message, code) {
+        (None, None) => short(&chain(error)),
+        (message, code) => words(code, message),
+    }
+}
+
+/// The other side's words, on one line.
+pub(crate) fn words(code: Option<&str>, message: Option<&str>) -> String {
+    match (message, code) {
+        (Some(message), Some(code)) => short(&format!("{message} ({code})")),
+        (Some(text), None) | (None, Some(text)) => short(text),
+        (None, None) => "no reason given".to_owned(),
+    }
+}
+
+fn short(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(MAX_WORDS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// An error with its causes, each said once.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut words = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !words.contains(&more) {
+            words = format!("{words}: {more}");
+        }
+        next = cause.source();
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(code: &str, words: &str) -> CallError {
+        Action("sqs:SendMessage").sorted("q", Some(code), || words.to_owned())
+    }
+
+    #[test]
+    fn codes_are_sorted_by_what_can_be_done() {
+        for code in ["AccessDenied", "com.amazonaws.sqs#AccessDeniedException"] {
+            let CallError::NotAllowed { action, .. } = sorted(code, "no") else { panic!("{code}") };
+            assert_eq!(action, "sqs:SendMessage");
+        }
+        for (code, words) in
+            [("KmsAccessDenied", "no"), ("KMS.AccessDeniedException", "not authorized to perform: kms:GenerateDataKey")]
+        {
+            let CallError::NotAllowed { action, .. } = sorted(code, words) else { panic!("{code}") };
+            assert!(action.starts_with("kms:"), "{action}");
+        }
+        for code in ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"] {
+            assert_eq!(sorted(code, "gone"), CallError::Gone { queue: "q".into() });
+        }
+        assert!(matches!(sorted("AWS.SimpleQueueService.MessageNotInflight", ""), CallError::Refused { .. }));
+        for code in ["RequestThrottled", "InternalError", "ExpiredToken", "KmsDisabled", "whatever comes"] {
+            assert!(matches!(sorted(code, ""), CallError::Unavailable { .. }), "{code}");
+        }
+    }
+
+    #[test]
+    fn words_are_one_line_and_not_endless() {
+        assert_eq!(words(Some("Code"), Some("two\nlines")), "two lines (Code)");
+        assert_eq!(words(None, Some(&"é".repeat(10_000))).chars().count(), MAX_WORDS + 1);
+    }
+}

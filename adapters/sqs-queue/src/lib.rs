@@ -1,0 +1,65 @@
+//! What a consumer asks of its SQS queue: [`taskwatch_sqs_message::QueueCalls`] over the AWS SDK.
+//!
+//! ```no_run
+//! # async fn example() {
+//! use std::time::Duration;
+//! use taskwatch_sqs_message::{Hide, QueueCalls};
+//! use taskwatch_sqs_queue::{AwsSettings, SqsQueues};
+//!
+//! let queues = SqsQueues::new(AwsSettings::default());
+//! let again_in_a_minute = Hide {
+//!     receipt_handle: "AQEB...".to_owned(),
+//!     hidden_for: Duration::from_secs(60),
+//!     held: Duration::from_secs(5),
+//! };
+//! let queue = "arn:aws:sqs:eu-west-1:123456789012:task-processing-queue";
+//! for outcome in queues.hide(queue, &[again_in_a_minute], Duration::from_secs(3)).await {
+//!     outcome.unwrap_or_else(|error| eprintln!("failed to {error}"));
+//! }
+//! # }
+//! ```
+//!
+//! Nothing is read from the environment and nobody is called before the first call; a consumer that never needs one pays
+//! nothing for this crate.
+//!
+//! **Dead letters** go to the queue that the source queue's redrive policy names, which is asked for and remembered for
+//! [`REMEMBERED`]. The body is sent to the byte, with the message's own attributes, its `AWSTraceHeader` and its group.
+//! Ours come beside them, in this order of importance as long as there is room (10 attributes, the queue's size):
+//!
+//! | attribute | type | what |
+//! | --- | --- | --- |
+//! | `TaskwatchReason` | String | why nobody could work it, at most [`MAX_REASON_CHARS`] characters |
+//! | `TaskwatchTask` | Number | the task it announces, if that can be told |
+//! | `TaskwatchSourceQueue` | String | ARN of the queue it came from |
+//! | `TaskwatchMessageId` | String | its id there; SQS gives it a new one |
+//! | `TaskwatchAt` | String | when it was given up, RFC 3339 |
+//!
+//! Those that an earlier journey left behind are replaced. On a FIFO queue the deduplication id is made of the message's
+//! id, so that the same letter sent twice within five minutes arrives once; a standard queue takes it twice. SQS does not
+//! know where a letter came from that was sent and not moved: `StartMessageMoveTask` needs the destination named.
+//!
+//! **Rights.** `sqs:GetQueueUrl` and `sqs:ChangeMessageVisibility` on the source queue; for dead letters
+//! `sqs:GetQueueAttributes` there, and `sqs:GetQueueUrl` and `sqs:SendMessage` on the dead-letter queue. What is missing
+//! is named by [`CallError::NotAllowed`](taskwatch_sqs_message::CallError::NotAllowed). A queue given by its URL needs no
+//! `sqs:GetQueueUrl`.
+//!
+//! **Limits.** 10 messages a call, [`CONCURRENT_CALLS`] calls at once (one, where the order counts), each with at most 3
+//! attempts of 2 s within 4 s; of what a call accepts, entries that failed through no fault of ours are sent again in at
+//! most two more calls. When a call fails as a whole, those that would have come after it are not made. The caller's
+//! limit ends everything.
+//!
+//! What the crate does not do: receive and delete, which is for the worker that polls to add beside `visibility` (a
+//! batch of deletes is another `batch::Call`); and log.
+
+mod batch;
+mod dead;
+mod failure;
+mod find;
+mod letter;
+mod queues;
+mod visibility;
+
+pub use batch::CONCURRENT_CALLS;
+pub use find::REMEMBERED;
+pub use letter::MAX_REASON_CHARS;
+pub use queues::{AwsSettings, SqsQueues};

@@ -1,0 +1,9 @@
+//! Calls on real queues of a stand-in for AWS, and on servers that misbehave.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod dead_letters;
+mod faulty;
+mod scene;
+mod trouble;
+mod visibility;
