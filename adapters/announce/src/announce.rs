@@ -6,13 +6,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use futures_util::{StreamExt, stream};
+use taskwatch_aws::AwsSettings;
 use taskwatch_core::outbox::{Announcement, Announcer};
 use tokio::time::{Instant, timeout_at};
 
 use crate::batches::batches;
 use crate::entry::Entry;
 use crate::failure::{Failure, Outcomes};
-use crate::settings::{AwsSettings, adapted};
+use crate::settings::{adapted, load};
 use crate::target::{Kind, Target};
 
 /// How many calls run at once.
@@ -59,7 +60,7 @@ impl Announce {
     /// # Errors
     /// [`AnnounceError`]
     pub async fn to(target: Target, settings: &AwsSettings) -> Result<Self, AnnounceError> {
-        let config = settings.load(&target).await;
+        let config = load(settings, &target).await;
         Self::with(target, &config)
     }
 

@@ -1,7 +1,5 @@
 //! Why something was not published, in words for a log: no message, no headers, no keys.
 
-use std::error::Error;
-
 /// Why one message was not published.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Failure {
@@ -42,29 +40,6 @@ impl Answer {
         };
         (0..count).map(outcome).collect()
     }
-}
-
-/// Why a call failed as a whole: the other side's words if there are any, else what is under the error.
-pub(crate) fn why(code: Option<&str>, message: Option<&str>, error: &(dyn Error + 'static)) -> String {
-    match (message, code) {
-        (Some(message), Some(code)) => format!("{message} ({code})"),
-        (Some(text), None) | (None, Some(text)) => text.to_owned(),
-        (None, None) => chain(error),
-    }
-}
-
-/// An error with its causes, each said once, on one line.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        next = cause.source();
-    }
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

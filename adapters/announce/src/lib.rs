@@ -40,8 +40,8 @@ mod sqs;
 mod target;
 
 pub use announce::{Announce, AnnounceError, CONCURRENT_CALLS, PATIENCE};
-pub use settings::AwsSettings;
 pub use target::{Target, TargetError};
+pub use taskwatch_aws::AwsSettings;
 
 #[cfg(not(any(feature = "sns", feature = "sqs")))]
 compile_error!("taskwatch-announce needs the feature `sns` or `sqs`");

@@ -3,16 +3,17 @@
 use aws_sdk_sns::Client;
 use aws_sdk_sns::error::{BuildError, ProvideErrorMetadata};
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use taskwatch_aws::words;
 
 use crate::entry::{Entry, STRING, SUBJECT, TRACEPARENT};
-use crate::failure::{Answer, Outcomes, why};
+use crate::failure::{Answer, Outcomes};
 
 /// One call with at most ten entries; `Err` says why all of it failed.
 pub(crate) async fn publish(client: &Client, topic: &str, entries: &[Entry]) -> Result<Outcomes, String> {
     let built: Result<Vec<_>, BuildError> = entries.iter().enumerate().map(|(at, entry)| message(at, entry)).collect();
     let built = built.map_err(|error| error.to_string())?;
     let sent = client.publish_batch().topic_arn(topic).set_publish_batch_request_entries(Some(built)).send().await;
-    let output = sent.map_err(|error| why(error.code(), error.message(), &error))?;
+    let output = sent.map_err(|error| words(error.code(), error.message(), &error))?;
     let mut answer = Answer::default();
     for one in output.successful() {
         answer.published(one.id().unwrap_or_default());

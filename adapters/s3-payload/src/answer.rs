@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use reqwest::{Response, StatusCode};
+use taskwatch_aws::chain;
 use taskwatch_sqs_message::{MAX_BODY_BYTES, PayloadError, excerpt};
 
 /// How much of an error's body is read, in bytes: its code comes first.
@@ -86,18 +87,4 @@ pub(crate) fn no_answer(error: &reqwest::Error) -> PayloadError {
     let what = if error.is_connect() { "no connection to S3" } else { "no whole answer from S3" };
     let cause = error.source().map(chain);
     PayloadError::Unavailable(cause.map_or_else(|| what.to_owned(), |cause| format!("{what}: {cause}")))
-}
-
-/// An error with its causes, each said once, on one line.
-pub(crate) fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        next = cause.source();
-    }
-    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_types::service_config::ServiceConfigKey;
 use reqwest::{Client, Url};
 use rustls_platform_verifier::BuilderVerifierExt as _;
+use taskwatch_aws::chain;
 use taskwatch_sqs_message::PayloadError;
 use tokio::sync::Mutex;
 
-use crate::answer::chain;
 use crate::place::Place;
 
 /// Time to reach S3, within an attempt.
@@ -21,32 +20,6 @@ const CONNECT: Duration = Duration::from_secs(1);
 
 /// Credentials that expire are renewed so long before.
 const EARLY: Duration = Duration::from_secs(5 * 60);
-
-/// What is not left to the environment. Credentials always are: variables, profile, container, instance.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct AwsSettings {
-    /// The region of the buckets; `None` leaves it to `AWS_REGION`, the profile or the instance.
-    pub region: Option<String>,
-    /// Where to call instead of AWS, `http://127.0.0.1:4566`. `None` leaves it to `AWS_ENDPOINT_URL_S3` and
-    /// `AWS_ENDPOINT_URL`.
-    pub endpoint: Option<String>,
-}
-
-impl AwsSettings {
-    /// Reads the environment; calls nobody, unless only the instance knows its region.
-    pub(crate) async fn load(&self) -> SdkConfig {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        if let Some(region) = &self.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &self.endpoint {
-            loader = loader.endpoint_url(endpoint);
-        }
-        loader.load().await
-    }
-}
 
 pub(crate) struct Connected {
     pub(crate) client: Client,

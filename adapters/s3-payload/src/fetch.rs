@@ -7,12 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use rusty_s3::S3Action as _;
+use taskwatch_aws::AwsSettings;
 use taskwatch_sqs_message::{PayloadError, Payloads, S3Pointer, excerpt};
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
 
 use crate::answer::{no_answer, object};
-use crate::connect::{AwsSettings, Connected};
+use crate::connect::Connected;
 use crate::place::is_plain;
 
 /// Longest time that a fetch takes.

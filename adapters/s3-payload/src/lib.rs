@@ -40,5 +40,5 @@ mod connect;
 mod fetch;
 mod place;
 
-pub use connect::AwsSettings;
 pub use fetch::{PATIENCE, S3Payloads};
+pub use taskwatch_aws::AwsSettings;

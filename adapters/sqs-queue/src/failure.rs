@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
+use taskwatch_aws::chain;
 use taskwatch_sqs_message::CallError;
 
 /// Longest text of the other side that is repeated, in characters: a refusal names role, action and queue.
@@ -79,20 +80,6 @@ fn short(text: &str) -> String {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
     }
-}
-
-/// An error with its causes, each said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut words = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let more = cause.to_string();
-        if !words.contains(&more) {
-            words = format!("{words}: {more}");
-        }
-        next = cause.source();
-    }
-    words
 }
 
 #[cfg(test)]

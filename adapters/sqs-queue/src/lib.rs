@@ -62,4 +62,5 @@ mod visibility;
 pub use batch::CONCURRENT_CALLS;
 pub use find::REMEMBERED;
 pub use letter::MAX_REASON_CHARS;
-pub use queues::{AwsSettings, SqsQueues};
+pub use queues::SqsQueues;
+pub use taskwatch_aws::AwsSettings;

@@ -41,7 +41,7 @@ impl Announcing {
     #[cfg(feature = "announce")]
     pub async fn of(settings: &Settings) -> Result<Option<Self>, RelayError> {
         let Some(target) = &settings.announce.target else { return Ok(None) };
-        let aws = AwsSettings { region: settings.aws.region.clone(), endpoint: None };
+        let aws = AwsSettings::in_region(settings.aws.region.clone());
         let announcer = Arc::new(Announce::to(target.parse()?, &aws).await?);
         // Longer than a publication may take, or it would come again at once.
         Ok(Some(Self { announcer, hidden: PATIENCE * 3 }))

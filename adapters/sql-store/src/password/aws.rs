@@ -1,14 +1,13 @@
 //! Passwords from AWS: a secret, or a token made from the credentials of the environment.
 
-use std::error::Error;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime};
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::error::SdkError;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use taskwatch_aws::{AwsSettings, chain};
 use tokio::sync::{Mutex, OnceCell};
 
 use super::{Login, rds_token, secret_json};
@@ -17,16 +16,6 @@ use crate::options::MySqlTarget;
 
 /// How long a secret is remembered. A rotated one is noticed at once, by the server's refusal.
 const REMEMBERED: Duration = Duration::from_secs(300);
-
-/// Reads the environment on first use.
-async fn load(region: Option<String>) -> SdkConfig {
-    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-    if let Some(region) = region {
-        loader = loader.region(Region::new(region));
-    }
-    loader.load().await
-}
 
 /// A secret of AWS Secrets Manager.
 pub(crate) struct SecretSource {
@@ -53,7 +42,10 @@ impl SecretSource {
         if let Some((_, login)) = remembered.as_ref().filter(|(since, _)| since.elapsed() < REMEMBERED) {
             return Ok(login.clone());
         }
-        let client = self.client.get_or_init(|| async { Client::new(&load(self.region.clone()).await) }).await;
+        let client = self
+            .client
+            .get_or_init(|| async { Client::new(&AwsSettings::in_region(self.region.clone()).load().await) })
+            .await;
         let login = self.fetch(client).await?;
         *remembered = Some((Instant::now(), login.clone()));
         Ok(login)
@@ -77,12 +69,6 @@ impl SecretSource {
             .ok_or_else(|| Fault::Refused(format!("the secret {} is binary: store it as text", self.secret)))?;
         secret_json::read(&self.secret, content)
     }
-}
-
-/// What an error says, and what its causes say. Not their debug forms: these would show the raw answer, and so the secret.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The region that an ARN names: `arn:aws:secretsmanager:REGION:..`.
@@ -109,7 +95,7 @@ impl TokenSource {
     }
 
     pub(super) async fn login(&self, target: &MySqlTarget) -> Result<Login, Fault> {
-        let config = self.config.get_or_init(|| load(self.region.clone())).await;
+        let config = self.config.get_or_init(async || AwsSettings::in_region(self.region.clone()).load().await).await;
         make(config, target, SystemTime::now()).await
     }
 }
@@ -133,6 +119,8 @@ async fn make(config: &SdkConfig, target: &MySqlTarget, now: SystemTime) -> Resu
 
 #[cfg(test)]
 mod tests {
+    use aws_config::{BehaviorVersion, Region};
+
     use super::*;
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
