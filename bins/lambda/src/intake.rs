@@ -114,11 +114,13 @@ fn at_its_path(mut request: Request) -> Request {
     let path = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => {
             let stage = context.stage.as_deref().filter(|stage| *stage != "$default");
-            stage.and_then(|stage| raw.strip_prefix('/')?.strip_prefix(stage)).filter(|rest| rest.starts_with('/'))
+            stage
+                .and_then(|stage| raw.strip_prefix('/')?.strip_prefix(stage))
+                .filter(|rest| rest.is_empty() || rest.starts_with('/'))
         }
         _ => None,
     };
-    let path = path.unwrap_or(raw);
+    let path = path.map_or(raw, |rest| if rest.is_empty() { "/" } else { rest });
     let path_and_query = match request.uri().query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -176,6 +178,7 @@ mod tests {
         );
         assert_eq!(routed(&v2("prod", "/prod/tasks/7", "")), "/tasks/7");
         assert_eq!(routed(&v2("prod", "/product", "")), "/product", "it only begins like it");
+        assert_eq!(routed(&v2("prod", "/prod", "")), "/");
         assert_eq!(routed(&v2("tasks", "/tasks/tasks", "")), "/tasks");
         assert_eq!(routed(&v1("prod", "/tasks")), "/tasks?limit=2");
         assert_eq!(routed(&v1("tasks", "/tasks/7")), "/tasks/7?limit=2");

@@ -9,12 +9,13 @@ use taskwatch_testbed::find_program;
 use crate::workspace::run;
 
 /// Programs, and the packages that bring them. None of these starts a service.
-const NEEDED: [(&str, &str); 5] = [
+const NEEDED: [(&str, &str); 6] = [
     ("mariadbd", "mariadb-server-core"),
     ("mariadb-install-db", "mariadb-server-core"),
     ("mariadb", "mariadb-client-core"),
     ("python3", "python3"),
     ("script", "bsdutils"),
+    ("chromedriver", "chromium-driver"),
 ];
 
 /// Installs what is missing; asks no network if nothing is.

@@ -27,9 +27,11 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
     if !quick {
         let clippy = cargo(&["clippy", "--workspace", "--all-targets"]);
         steps.step("clippy", || run_command(&mut deny_warnings(clippy)))?;
-        let packages = ["--package", "taskwatch", "--package", "taskwatch-sql-store"];
-        let clippy = cargo(&[&["clippy", "--all-targets", "--features", "taskwatch/aws"], &packages[..]].concat());
-        steps.step("clippy with the AWS SDK", || run_command(&mut deny_warnings(clippy)))?;
+        // Above, features are those of the whole workspace: here, those that a single program is built with.
+        let clippy = cargo(&["clippy", "--package", "taskwatch", "--all-targets"]);
+        steps.step("clippy, the program alone", || run_command(&mut deny_warnings(clippy)))?;
+        let clippy = cargo(&["clippy", "--package", "taskwatch-lambda", "--no-default-features"]);
+        steps.step("clippy, the least function", || run_command(&mut deny_warnings(clippy)))?;
         let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
         steps.step("documentation", || run_command(doc.env("RUSTDOCFLAGS", "-Dwarnings")))?;
     }
@@ -43,10 +45,11 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
         tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python);
         run_command(&mut tests)
     })?;
-    // Nothing else differs with it.
     if arguments.is_empty() {
-        let mut tests = cargo(&["test", "--package", "taskwatch-sql-store", "--lib", "--features", "aws"]);
-        steps.step("tests with the AWS SDK", || run_command(tests.env(ENV_PYTHON, &python)))?;
+        let mut tests = cargo(&["test", "--package", "taskwatch", "--features", "aws"]);
+        tests.args(["--test", "announcing", "--test", "serve"]).env(ENV_MARIADB, server.handover());
+        tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python);
+        steps.step("tests of the program with the AWS SDK", || run_command(&mut tests))?;
         steps.step("fuzzing", || fuzz::run(workspace, FUZZING, None))?;
     }
     eprintln!("\n{}", steps.summary());

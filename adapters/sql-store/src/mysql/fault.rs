@@ -62,9 +62,9 @@ fn server_fault(number: u16, why: String, message: &str) -> Fault {
         }
         1146 | 1054 | 1176 => Fault::Refused(format!("{why}: run `taskwatch migrate` on this database")),
         1045 | 1698 => Fault::Refused(format!("{why}: check database.url for the user, and the password's source")),
-        1044 | 1142 | 1143 => Fault::Refused(format!(
-            "{why}: grant this user SELECT, INSERT, UPDATE, DELETE (of task_outbox) and, to migrate, CREATE, ALTER, INDEX"
-        )),
+        1044 | 1142 | 1143 => {
+            Fault::Refused(format!("{why}: grant this user what it needs, which `taskwatch migrate --help` lists"))
+        }
         1153 => Fault::Refused(format!("{why}: make the batch smaller, or max_allowed_packet larger")),
         _ => Fault::Refused(why),
     }

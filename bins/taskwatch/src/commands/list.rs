@@ -57,8 +57,10 @@ impl List {
             ]);
         }
         for (at, line) in table.to_string().lines().enumerate() {
-            let style =
-                at.checked_sub(out::TABLE_HEAD).and_then(|at| rows.get(at)).map(|row| status_style(row.standing().known()));
+            let style = at
+                .checked_sub(out::TABLE_HEAD)
+                .and_then(|at| rows.get(at))
+                .map(|row| status_style(row.standing().known()));
             out::line(styled(style.unwrap_or(DIM), line))?;
         }
         match rows.last() {

@@ -27,8 +27,8 @@ Examples:
   taskwatch serve --listen 127.0.0.1:9000 --set 'intake.origins=[\"https://app.example.com\"]'
   curl --json '{\"title\": \"Send the invoice\"}' http://127.0.0.1:8080/tasks
 
-/openapi.json describes the API. SIGINT, SIGTERM or SIGHUP: no new connections are taken,
-running requests may finish (worker.drain).")]
+/ is a page for people, /openapi.json describes the API. It takes 512 connections at once.
+SIGINT, SIGTERM or SIGHUP: no new ones are taken, running requests may finish (worker.drain).")]
 pub(crate) struct Serve {
     /// Where to listen (intake.listen); port 0 takes any that is free
     #[arg(long, value_name = "ADDRESS:PORT")]

@@ -168,7 +168,11 @@ fn pass_on(mut client: TcpStream, server: SocketAddr) -> io::Result<()> {
         }
     };
     let rest = request.split_off(head);
-    let head = String::from_utf8_lossy(&request).replacen(" /stage ", " / ", 1).replacen(" /stage/", " /", 1);
+    let head = String::from_utf8_lossy(&request).replacen(" /stage ", " /stage/ ", 1);
+    if !head.contains(" /stage/") {
+        return client.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    }
+    let head = head.replacen(" /stage/", " /", 1);
     let mut server = TcpStream::connect(server)?;
     write!(server, "{}\r\nConnection: close", head.replacen("Connection: keep-alive\r\n", "", 1))?;
     server.write_all(&rest)?;
