@@ -35,21 +35,21 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
         let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
         steps.step("documentation", || run_command(doc.env("RUSTDOCFLAGS", "-Dwarnings")))?;
     }
-    steps.step("build tests", || run_command(cargo(&["test", "--no-run"]).args(chosen(arguments))))?;
+    let runs = runs(arguments);
+    steps.step("build tests", || {
+        runs.iter().try_for_each(|words| run_command(cargo(&["test", "--no-run"]).args(words)))
+    })?;
     let server = steps.step("start MariaDB", mariadb::start)?;
     let aws =
         steps.step("start MiniStack", || Aws::start_with(&python).map_err(|error| anyhow!("failed to {error}")))?;
     steps.step("tests", || {
-        let mut tests = workspace.cargo(["test"]);
-        tests.args(chosen(arguments)).env(ENV_MARIADB, server.handover());
-        tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python);
-        run_command(&mut tests)
+        runs.iter().try_for_each(|words| {
+            let mut tests = workspace.cargo(["test"]);
+            tests.args(words).env(ENV_MARIADB, server.handover());
+            run_command(tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python))
+        })
     })?;
     if arguments.is_empty() {
-        let mut tests = cargo(&["test", "--package", "taskwatch", "--features", "aws"]);
-        tests.args(["--test", "announcing", "--test", "serve"]).env(ENV_MARIADB, server.handover());
-        tests.env(ENV_AWS, aws.handover()).env(ENV_PYTHON, &python);
-        steps.step("tests of the program with the AWS SDK", || run_command(&mut tests))?;
         steps.step("fuzzing", || fuzz::run(workspace, FUZZING, None))?;
     }
     eprintln!("\n{}", steps.summary());
@@ -61,31 +61,42 @@ fn deny_warnings(mut clippy: Command) -> Command {
     clippy
 }
 
-/// The whole workspace, unless the user names packages.
-fn chosen(arguments: &[String]) -> Vec<&str> {
+/// What is passed on to `cargo test`, run by run: what the user names, or everything. The program is tested as it is built
+/// by default, which in the company of the others it is not, and then with what the AWS SDK adds.
+fn runs(arguments: &[String]) -> Vec<Vec<&str>> {
     let names_packages = arguments
         .iter()
         .take_while(|argument| *argument != "--")
         .any(|argument| argument.starts_with("-p") || argument.starts_with("--package"));
-    let all = (!names_packages).then_some("--workspace");
-    all.into_iter().chain(arguments.iter().map(String::as_str)).collect()
+    let runs: &[&[&str]] = if names_packages {
+        &[&[]]
+    } else {
+        &[
+            &["--workspace", "--exclude", "taskwatch"],
+            &["--package", "taskwatch"],
+            &["--package", "taskwatch", "--features", "aws", "--test", "announcing", "--test", "serve"],
+        ]
+    };
+    runs.iter().map(|run| run.iter().copied().chain(arguments.iter().map(String::as_str)).collect()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn chosen_of(arguments: &[&str]) -> Vec<String> {
+    fn runs_of(arguments: &[&str]) -> Vec<String> {
         let arguments: Vec<_> = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        chosen(&arguments).into_iter().map(str::to_owned).collect()
+        runs(&arguments).into_iter().map(|words| words.join(" ")).collect()
     }
 
     #[test]
     fn everything_is_tested_unless_packages_are_named() {
-        assert_eq!(chosen_of(&[]), ["--workspace"]);
-        assert_eq!(chosen_of(&["a_test"]), ["--workspace", "a_test"]);
-        assert_eq!(chosen_of(&["-p", "x"]), ["-p", "x"]);
-        assert_eq!(chosen_of(&["--package=x", "--", "a_test"]), ["--package=x", "--", "a_test"]);
-        assert_eq!(chosen_of(&["--", "-p"]), ["--workspace", "--", "-p"]);
+        let all = runs_of(&[]);
+        assert_eq!(all.len(), 3);
+        assert_eq!((all[0].as_str(), all[1].as_str()), ("--workspace --exclude taskwatch", "--package taskwatch"));
+        assert!(runs_of(&["a_test"]).iter().all(|words| words.ends_with(" a_test")));
+        assert_eq!(runs_of(&["-p", "x"]), ["-p x"]);
+        assert_eq!(runs_of(&["--package=x", "--", "a_test"]), ["--package=x -- a_test"]);
+        assert_eq!(runs_of(&["--", "-p"]).len(), 3);
     }
 }

@@ -119,6 +119,7 @@ impl Report {
         json!({
             "circumstances": self.circumstances,
             "sections": self.sections.iter().map(section).collect::<Vec<_>>(),
+            "statements": self.kinds.iter().map(|(who, kinds)| (who.name(), kinds)).collect::<BTreeMap<_, _>>(),
             "aims": self.aims().iter().map(aim).collect::<Vec<_>>(),
         })
     }
