@@ -68,6 +68,11 @@ fn origin(settings: &Settings) -> Origin {
     Origin::new(Source::Lambda, named.unwrap_or_else(|| "lambda".to_owned()))
 }
 
+/// Whether this environment is one of a Lambda Managed Instance, which hands over several invocations at once.
+pub(crate) fn takes_invocations_at_once() -> bool {
+    lambda("AWS_LAMBDA_MAX_CONCURRENCY").and_then(|most| most.parse::<u32>().ok()).is_some_and(|most| most > 1)
+}
+
 /// What Lambda says about the environment; settings are not read like this.
 fn lambda(name: &str) -> Option<String> {
     env::var(name).ok().filter(|value| !value.is_empty())

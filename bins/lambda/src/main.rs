@@ -14,21 +14,27 @@ mod process;
 use std::process::ExitCode;
 
 use lambda_runtime::{Error, LambdaEvent, run_concurrent, service_fn};
+use tokio::runtime::Builder;
 
 use crate::init::Function;
 
-// A handler may block its thread: the engine, which keeps the leases, then needs another one.
-#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
-async fn main() -> ExitCode {
-    // On a worker, which waits for the sockets itself: this thread would have to be woken for every answer of the
-    // database, at a third of the CPU time of a batch.
-    match tokio::spawn(run()).await {
-        Ok(code) => code,
-        Err(error) => {
-            log::last_words(&format!("failed to run: {error}"));
-            ExitCode::FAILURE
-        }
-    }
+fn main() -> ExitCode {
+    // One thread starts soonest, and none of the handlers blocks it. Where invocations come at once, there is more than one
+    // CPU, and the work is spawned: this thread would have to be woken for every answer of the database.
+    let ended = if init::takes_invocations_at_once() {
+        Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map(|runtime| runtime.block_on(async { tokio::spawn(run()).await.unwrap_or_else(|error| ended(&error)) }))
+    } else {
+        Builder::new_current_thread().enable_all().build().map(|runtime| runtime.block_on(run()))
+    };
+    ended.unwrap_or_else(|error| self::ended(&error))
+}
+
+fn ended(error: &dyn std::error::Error) -> ExitCode {
+    log::last_words(&format!("failed to run: {error}"));
+    ExitCode::FAILURE
 }
 
 async fn run() -> ExitCode {

@@ -129,10 +129,13 @@ impl Engine {
 
     /// Works a batch of announced deliveries to the end and answers each of them, those of one group in order.
     ///
-    /// Once `stop` is set nothing new is started; what still runs after [`Policy::drain`] is given back.
+    /// The batch is claimed at once, as far as groups allow, so that its size costs no round trips; [`Policy::concurrency`]
+    /// attempts run at a time, and the leases of the others are kept meanwhile. Once `stop` is set nothing new is started;
+    /// what still runs after [`Policy::drain`] is given back.
     pub async fn process(&self, deliveries: Vec<Delivery>, stop: &Stop) -> Vec<Answered> {
-        let batch = batch::Batch::new(deliveries, &self.parts.policy);
-        self.drive(&batch, stop).await;
+        let hold = deliveries.len();
+        let batch = batch::Batch::new(deliveries);
+        self.drive_holding(&batch, hold, stop).await;
         batch.into_answers()
     }
 

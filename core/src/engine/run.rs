@@ -45,16 +45,16 @@ impl Engine {
         let info = AttemptInfo {
             number: attempt.number,
             max: attempt.max,
-            deadline: attempt.started + limit,
+            // From now on: one of a large batch may have waited for its place.
+            deadline: self.parts.clock.now() + limit,
             // With the time of insertion, so that the task of this number in another database has another key.
             idempotency_key: format!("taskwatch-{}-{}", attempt.task.id, attempt.created.as_micros()),
             trace: attempt.trace.clone(),
         };
-        let left = info.deadline.since(self.parts.clock.now());
         // All of the handler's code runs in here: its call, its polls, and its drop.
         let work = async {
             let work = Abortable::new(self.parts.handler.handle(&attempt.task, &info), abort);
-            match select(work, self.parts.clock.sleep(left)).await {
+            match select(work, self.parts.clock.sleep(limit)).await {
                 Either::Left((Ok(Ok(())), _)) => Some(Ended::Completed),
                 Either::Left((Ok(Err(failure)), _)) => Some(Ended::Failed(failure)),
                 Either::Left((Err(_aborted), _)) => None,

@@ -83,18 +83,6 @@ fn nothing_starts_when_the_stop_is_set_already() {
 }
 
 #[test]
-fn what_a_batch_has_not_begun_goes_back_as_it_came() {
-    let bench = Bench::new(|_, _| Act::takes(secs(10))).with(|policy| policy.concurrency = 2);
-    let tasks = bench.add_many(5);
-    let deliveries = tasks.iter().map(|task| Delivery::of(*task, "r")).collect();
-    let answers = bench.clock.run(bench.engine().process(deliveries, &bench.stop_after(secs(15))));
-    let completed = answers.iter().filter(|answered| answered.why == Why::Completed).count();
-    let back = answers.iter().filter(|one| (one.answer.clone(), one.why.clone()) == released(SHUTTING_DOWN)).count();
-    assert_eq!((completed, back), (4, 1));
-    bench.audit();
-}
-
-#[test]
 fn a_claim_that_comes_through_after_the_stop_is_released_untried() {
     let bench = Bench::new(|_, _| Act::done());
     let [again, once] =

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::AbortHandle;
 
+use super::super::Attempt;
 use super::super::claim::{Claimed, Claims, given_back};
 use super::super::run::{Cut, Ended, Finished};
 use super::{Alarm, Drive, Ending, Event, Held, Intake};
@@ -13,15 +14,14 @@ use crate::ports::SourceError;
 
 impl Drive<'_> {
     pub(super) fn receive(&mut self) {
-        let policy = &self.engine.parts.policy;
-        let free = policy.concurrency - self.running.min(policy.concurrency);
+        let free = self.hold.saturating_sub(self.running + self.waiting.len());
         // Results that cannot be written must not pile up.
-        let choked = self.finished.len() > policy.concurrency || self.settle_pause.on;
+        let choked = self.finished.len() > self.hold || self.settle_pause.on;
         if free == 0 || choked || self.intake_pause.on || self.ending != Ending::No {
             return;
         }
         match self.intake {
-            Intake::Idle if free < policy.concurrency / 4 => self.gather(),
+            Intake::Idle if free < self.hold / 4 => self.gather(),
             Intake::Idle | Intake::Gathered => {
                 self.intake = Intake::Receiving;
                 self.start(self.source.receive(free).map(Event::Received));
@@ -75,9 +75,18 @@ impl Drive<'_> {
     }
 
     fn give_up_untried(&mut self, claimed: Claimed) {
+        let attempt = self.hold(claimed);
+        self.untried(attempt);
+    }
+
+    fn hold(&mut self, claimed: Claimed) -> Attempt {
         let Claimed { attempt, deliveries } = claimed;
         let held = Held { deliveries, lease_until: attempt.lease_until, abort: None, cut: None };
         self.held.insert(attempt.lease(), held);
+        attempt
+    }
+
+    pub(super) fn untried(&mut self, attempt: Attempt) {
         self.finished.push(Finished { attempt, ended: Ended::CutOff(Cut::Untried), at: self.now() });
     }
 
@@ -92,20 +101,34 @@ impl Drive<'_> {
         let now = self.now();
         for claimed in claims.claimed {
             if self.ending == Ending::No && claimed.attempt.lease_until > now {
-                self.begin(claimed);
+                // An earlier attempt of the same task, whose lease cannot be good any more.
+                let task = claimed.attempt.task.id;
+                self.cut_off(Cut::LeaseOver, |lease, _| lease.task == task);
+                let attempt = self.hold(claimed);
+                self.waiting.push_back(attempt);
             } else {
                 self.give_up_untried(claimed);
             }
         }
     }
 
-    fn begin(&mut self, claimed: Claimed) {
-        let Claimed { attempt, deliveries } = claimed;
-        // An earlier attempt of the same task, whose lease cannot be good any more.
-        self.cut_off(Cut::LeaseOver, |lease, _| lease.task == attempt.task.id);
+    /// Starts handlers for those that wait, as far as there are free places.
+    pub(super) fn begin_waiting(&mut self) {
+        while self.running < self.engine.parts.policy.concurrency {
+            let Some(attempt) = self.waiting.pop_front() else { return };
+            match self.held.get(&attempt.lease()) {
+                Some(held) if held.cut.is_none() => self.begin(attempt),
+                // Its lease was lost while it waited.
+                Some(_) | None => self.untried(attempt),
+            }
+        }
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
         let (abort, registration) = AbortHandle::new_pair();
-        let held = Held { deliveries, lease_until: attempt.lease_until, abort: Some(abort), cut: None };
-        self.held.insert(attempt.lease(), held);
+        if let Some(held) = self.held.get_mut(&attempt.lease()) {
+            held.abort = Some(abort);
+        }
         self.running += 1;
         let engine = self.engine;
         self.start(async move {

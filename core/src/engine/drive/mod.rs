@@ -7,7 +7,7 @@ mod intake;
 mod leases;
 mod settlement;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -34,9 +34,16 @@ impl Engine {
     /// Once `stop` is set nothing new is started; what still runs after [`crate::policy::Policy::drain`] is given back.
     /// A store or source that fails is asked again after a growing pause, and observers are told.
     pub async fn drive(&self, source: &dyn EventSource, stop: &Stop) {
+        self.drive_holding(source, 0, stop).await;
+    }
+
+    /// The same, with so many tasks claimed at a time even if not all of them can run at once.
+    pub(super) async fn drive_holding(&self, source: &dyn EventSource, hold: usize, stop: &Stop) {
         let drive = Drive {
             engine: self,
             source,
+            hold: hold.max(self.parts.policy.concurrency),
+            waiting: VecDeque::new(),
             going_on: FuturesUnordered::new(),
             held: BTreeMap::new(),
             running: 0,
@@ -90,7 +97,7 @@ struct Held {
     cut: Option<Cut>,
 }
 
-/// Where the next deliveries are. There is one intake at a time: it asks for as many as there are free places.
+/// Where the next deliveries are. There is one intake at a time: it asks for as many as may be held.
 #[derive(PartialEq)]
 enum Intake {
     Idle,
@@ -131,8 +138,12 @@ struct Drive<'a> {
     engine: &'a Engine,
     source: &'a dyn EventSource,
     going_on: FuturesUnordered<BoxFuture<'a, Event>>,
+    /// How many tasks may be claimed and not done.
+    hold: usize,
     held: BTreeMap<Lease, Held>,
-    /// How many of those have a handler at work.
+    /// Those of them that have no place to run yet.
+    waiting: VecDeque<Attempt>,
+    /// How many of them have a handler at work.
     running: usize,
     finished: Vec<Finished>,
     answers: Vec<Answered>,
@@ -201,6 +212,7 @@ impl<'a> Drive<'a> {
     /// Starts whatever has become possible.
     fn go_on(&mut self) {
         self.receive();
+        self.begin_waiting();
         self.settle();
         self.answer();
     }
@@ -245,6 +257,9 @@ impl<'a> Drive<'a> {
     fn stop(&mut self) {
         if self.ending == Ending::No {
             self.ending = Ending::Draining;
+            while let Some(attempt) = self.waiting.pop_front() {
+                self.untried(attempt);
+            }
             self.ring(self.engine.parts.policy.drain, Alarm::DrainOver);
         }
     }

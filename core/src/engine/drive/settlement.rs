@@ -29,7 +29,8 @@ impl Drive<'_> {
         if self.finished.is_empty() || self.settling || self.settle_pause.on {
             return;
         }
-        let enough = self.running == 0 || self.finished.len() >= policy.concurrency || self.linger == Linger::Over;
+        let all = self.running == 0 && self.waiting.is_empty();
+        let enough = all || self.finished.len() >= self.hold || self.linger == Linger::Over;
         if !enough {
             if self.linger == Linger::No {
                 self.linger = Linger::Waiting;
