@@ -183,6 +183,15 @@ pub trait EventSource: Send + Sync {
 
     /// Passes on what became of deliveries. Called after the decision has been committed.
     async fn answer(&self, answers: Vec<Answered>) -> Result<(), SourceError>;
+
+    /// Waits until deliveries are lost that were handed over and not answered yet, such as messages whose visibility could
+    /// not be renewed: others may be given them. Answers with their receipts, never with none; whatever still runs for
+    /// these alone is cut off, and that is a failed attempt. Each is told once, and the source is asked again after each
+    /// answer. A source that cannot lose any
+    /// leaves it at this, which waits for ever.
+    async fn lost(&self) -> Vec<String> {
+        std::future::pending().await
+    }
 }
 
 /// Why an event source could not be asked or answered.

@@ -29,6 +29,8 @@ pub(super) enum Cut {
     Shutdown,
     /// The lease was lost, or could not be renewed in time.
     LeaseOver,
+    /// The source could not keep the delivery.
+    DeliveryLost,
 }
 
 /// An attempt with its end.

@@ -59,15 +59,19 @@ impl Engine {
             Ended::CutOff(Cut::LeaseOver) => {
                 self.failed(finished, FailureKind::Retry { after: None }, "the lease could not be renewed")
             }
+            Ended::CutOff(Cut::DeliveryLost) => {
+                self.failed(finished, FailureKind::Retry { after: None }, "the delivery could not be kept from others")
+            }
             Ended::Panicked(reason) | Ended::TimedOut(reason) => {
                 self.failed(finished, FailureKind::Retry { after: None }, reason)
             }
             Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
         };
         let half_done = match &finished.ended {
-            Ended::Panicked(_) | Ended::TimedOut(_) | Ended::CutOff(Cut::Shutdown | Cut::LeaseOver) => true,
+            Ended::Panicked(_) | Ended::TimedOut(_) => true,
             Ended::Failed(failure) => failure.kind == FailureKind::CutOff,
-            Ended::Completed | Ended::CutOff(Cut::Untried) => false,
+            Ended::CutOff(cut) => *cut != Cut::Untried,
+            Ended::Completed => false,
         };
         Wanted { token, event, reason, half_done, at, trace: finished.attempt.trace.clone() }
     }

@@ -10,6 +10,7 @@ use taskwatch_core::transition::EventKind::{Added, Cancelled, Completed, Failed,
 use crate::bench::{Bench, ms, secs};
 use crate::flaky::{Fault, Kind};
 use crate::handler::Act;
+use crate::source::{Feed, Reply};
 
 /// Works the task on one worker, and lets `meanwhile` happen beside it.
 fn work_while(bench: &Bench, task: TaskId, meanwhile: impl Future<Output = ()>) -> Answered {
@@ -192,5 +193,22 @@ fn a_delivery_of_a_task_whose_worker_vanished_takes_it_over() {
     let reason = "the lease ran out, and the work must not run twice".to_owned();
     assert_eq!(bench.process_one(once), (Answer::DeadLetter, Why::AlreadyFailed(reason)));
     assert_eq!((bench.count(Metric::TasksAbandoned), bench.count(Metric::TasksDead)), (2, 1));
+    bench.audit();
+}
+
+#[test]
+fn work_whose_delivery_its_source_has_lost_is_cut_off_and_the_rest_goes_on() {
+    let bench = Bench::new(|_, attempt| if attempt == 1 { Act::takes(secs(100)) } else { Act::done() });
+    let once = NewTask { on_abandon: OnAbandon::Fail, ..NewTask::titled("once") };
+    let tasks = bench.add(&[NewTask::titled("lost"), NewTask::titled("kept"), once]);
+    let losses = [(secs(10), vec![tasks[0]]), (secs(10), vec![tasks[2]])];
+    let feed = Feed::once(&bench.clock, [Reply::Tasks(tasks.clone())]).losing(losses);
+    bench.drive(&feed, &Stop::never());
+    assert_eq!(feed.answered_at(tasks[0]), [secs(10) + bench.policy.linger], "at once");
+    assert_eq!(bench.events(tasks[0]), [Added, Started, Failed]);
+    assert_eq!((bench.status(tasks[0]), bench.row(tasks[0]).attempt), (Some(Status::Pending), 1));
+    assert!(bench.row(tasks[0]).reason.unwrap().contains("the delivery could not be kept"));
+    assert_eq!(bench.status(tasks[2]), Some(Status::Failed), "nobody can say how far it came");
+    assert_eq!((bench.status(tasks[1]), feed.answered_at(tasks[1])), (Some(Status::Completed), vec![secs(100)]));
     bench.audit();
 }

@@ -39,6 +39,7 @@ pub(crate) struct Feed {
     asked: Mutex<Vec<Asked>>,
     answered: Mutex<Vec<(Duration, Answered)>>,
     deaf: bool,
+    losses: Mutex<VecDeque<(Duration, Vec<TaskId>)>>,
     handler: Option<Arc<Scripted>>,
 }
 
@@ -52,6 +53,7 @@ impl Feed {
             asked: Mutex::default(),
             answered: Mutex::default(),
             deaf: false,
+            losses: Mutex::default(),
             handler: None,
         }
     }
@@ -59,6 +61,11 @@ impl Feed {
     /// Repeats the last reply.
     pub(crate) fn for_ever(clock: &VirtualClock, replies: impl IntoIterator<Item = Reply>) -> Self {
         Self { ends: false, ..Self::once(clock, replies) }
+    }
+
+    /// Loses the deliveries of these tasks, so long after it was last asked whether it has lost any.
+    pub(crate) fn losing(self, losses: impl IntoIterator<Item = (Duration, Vec<TaskId>)>) -> Self {
+        Self { losses: Mutex::new(losses.into_iter().collect()), ..self }
     }
 
     /// Takes no answers.
@@ -126,6 +133,13 @@ impl EventSource for Feed {
         let at = self.clock.now().since(START);
         lock(&self.answered).extend(answers.into_iter().map(|answered| (at, answered)));
         Ok(())
+    }
+
+    async fn lost(&self) -> Vec<String> {
+        let loss = lock(&self.losses).pop_front();
+        let Some((after, tasks)) = loss else { return std::future::pending().await };
+        self.clock.sleep(after).await;
+        tasks.iter().map(ToString::to_string).collect()
     }
 }
 

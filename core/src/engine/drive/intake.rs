@@ -81,7 +81,7 @@ impl Drive<'_> {
 
     fn hold(&mut self, claimed: Claimed) -> Attempt {
         let Claimed { attempt, deliveries } = claimed;
-        let held = Held { deliveries, lease_until: attempt.lease_until, abort: None, cut: None };
+        let held = Held { deliveries, lost: 0, lease_until: attempt.lease_until, abort: None, cut: None };
         self.held.insert(attempt.lease(), held);
         attempt
     }

@@ -61,6 +61,15 @@ impl Drive<'_> {
         }
     }
 
+    /// Cuts off what none of its deliveries stands behind any more.
+    pub(super) fn lost(&mut self, receipts: &[String]) {
+        for held in self.held.values_mut() {
+            let mine = held.deliveries.iter().filter(|delivery| receipts.contains(&delivery.receipt));
+            held.lost += mine.count();
+        }
+        self.cut_off(Cut::DeliveryLost, |_, held| held.lost > 0 && held.lost >= held.deliveries.len());
+    }
+
     pub(super) fn cut_off(&mut self, cut: Cut, which: impl Fn(&Lease, &Held) -> bool) {
         for (lease, held) in &mut self.held {
             if held.cut.is_none() && which(lease, held) {

@@ -72,6 +72,7 @@ enum Event {
     Ran { attempt: Attempt, ended: Option<Ended>, at: Timestamp },
     Settled(Settlement),
     Answered(Result<(), SourceError>),
+    Lost(Vec<String>),
     Extended { until: Timestamp, asked: Vec<Lease>, lost: Result<Vec<TaskId>, StoreError> },
     Rang(Alarm),
 }
@@ -91,6 +92,8 @@ enum Alarm {
 /// An attempt from its claim until it is settled.
 struct Held {
     deliveries: Vec<Delivery>,
+    /// How many of them their source has lost.
+    lost: usize,
     lease_until: Timestamp,
     /// While its handler runs.
     abort: Option<AbortHandle>,
@@ -165,6 +168,7 @@ impl<'a> Drive<'a> {
     async fn run(mut self, stop: &'a Stop) {
         self.start(stop.wait().map(|()| Event::Rang(Alarm::Stop)));
         self.look_at_leases_later();
+        self.listen();
         // At once, so that a stop that is set already starts nothing.
         if stop.is_set() {
             self.stop();
@@ -205,6 +209,11 @@ impl<'a> Drive<'a> {
         });
     }
 
+    /// Hears of deliveries that the source has lost.
+    fn listen(&self) {
+        self.start(self.source.lost().map(Event::Lost));
+    }
+
     fn now(&self) -> Timestamp {
         self.engine.parts.clock.now()
     }
@@ -227,6 +236,10 @@ impl<'a> Drive<'a> {
                 self.answering -= 1;
                 // Unanswered deliveries come again and find their tasks settled.
                 self.answering_works.heard(&*self.engine.parts.observer, answered.err());
+            }
+            Event::Lost(receipts) => {
+                self.lost(&receipts);
+                self.listen();
             }
             Event::Extended { until, asked, lost } => self.extended(until, &asked, lost),
             Event::Rang(alarm) => self.rang(alarm),
