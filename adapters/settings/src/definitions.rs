@@ -174,6 +174,10 @@ pub struct Worker {
     #[config(default = "1s", deserialize_with = duration::<10, HOUR, _>)]
     pub poll: Duration,
 
+    /// Where `taskwatch-worker` answers `/healthz` and `/readyz`. Without it, nowhere.
+    #[config(deserialize_with = socket)]
+    pub health: Option<SocketAddr>,
+
     /// How long a row that another program inserted is left to that program before the sweeper adopts it.
     #[config(default = "10m", deserialize_with = duration::<0, { 30 * DAY }, _>)]
     pub adopt_after: Duration,
@@ -220,9 +224,26 @@ pub struct Announce {
     pub sweep: Duration,
 }
 
-/// What is done to the messages of a queue.
+/// Which queue, and what is done to its messages.
 #[derive(Debug, Clone, PartialEq, Eq, Config)]
 pub struct Queue {
+    /// The URL or the ARN of the SQS queue that `taskwatch-worker` polls. (Lambda functions are told by their event source
+    /// mapping.)
+    #[config(deserialize_with = text::<2048, _>)]
+    pub name: Option<String>,
+
+    /// How many long polls are under way at the same time.
+    #[config(default = 2, deserialize_with = whole::<1, 32, _, _>)]
+    pub receivers: usize,
+
+    /// How long SQS may hold a poll open while there are no messages.
+    #[config(default = "20s", deserialize_with = duration::<0, { 20 * SECOND }, _>)]
+    pub wait: Duration,
+
+    /// How long a received message stays hidden from others; it is renewed in good time while the work goes on.
+    #[config(default = "60s", deserialize_with = duration::<{ 10 * SECOND }, { 12 * HOUR }, _>)]
+    pub hidden: Duration,
+
     /// Buckets from which the payloads of messages are fetched that hold a pointer to S3 instead (the extended client's).
     /// As a variable or flag: a JSON array. Pointers to other buckets, and all of them without it, are dead letters.
     #[config(default = [], deserialize_with = buckets)]

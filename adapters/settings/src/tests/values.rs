@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 43] = [
+const ALL: [(&str, Option<&str>, &str, &str); 48] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -33,6 +33,7 @@ const ALL: [(&str, Option<&str>, &str, &str); 43] = [
     ("worker.backoff_cap", Some("15m"), "1h 30m", r#""1h 30m""#),
     ("worker.drain", Some("20s"), "0s", r#""0s""#),
     ("worker.poll", Some("1s"), "10ms", r#""10ms""#),
+    ("worker.health", None, "127.0.0.1:8081", r#""127.0.0.1:8081""#),
     ("worker.adopt_after", Some("10m"), "1day", r#""1day""#),
     ("intake.listen", Some("127.0.0.1:8080"), "[::]:80", r#""[::]:80""#),
     ("intake.origins", Some("[]"), r#"["https://app.example.com"]"#, r#"["https://app.example.com"]"#),
@@ -41,6 +42,10 @@ const ALL: [(&str, Option<&str>, &str, &str); 43] = [
     ("announce.target", None, "arn:aws:sns:eu-west-1:1:t", r#""arn:aws:sns:eu-west-1:1:t""#),
     ("announce.within", Some("1s"), "0s", r#""0s""#),
     ("announce.sweep", Some("10s"), "1h", r#""1h""#),
+    ("queue.name", None, "https://sqs.eu-west-1.amazonaws.com/1/q", r#""https://sqs.eu-west-1.amazonaws.com/1/q""#),
+    ("queue.receivers", Some("2"), "32", "32"),
+    ("queue.wait", Some("20s"), "0s", r#""0s""#),
+    ("queue.hidden", Some("60s"), "12h", r#""12h""#),
     ("queue.payload_buckets", Some("[]"), r#"["task-payloads"]"#, r#"["task-payloads"]"#),
     ("queue.visibility", Some("true"), "false", "false"),
     ("queue.dead_letters", Some("send"), "redrive", r#""redrive""#),
