@@ -227,8 +227,8 @@ pub struct Announce {
 /// Which queue, and what is done to its messages.
 #[derive(Debug, Clone, PartialEq, Eq, Config)]
 pub struct Queue {
-    /// The URL or the ARN of the SQS queue that `taskwatch-worker` polls. (Lambda functions are told by their event source
-    /// mapping.)
+    /// The URL or the ARN of the SQS queue that `taskwatch-worker` polls. Lambda functions are told by their event source
+    /// mapping.
     #[config(deserialize_with = text::<2048, _>)]
     pub name: Option<String>,
 
