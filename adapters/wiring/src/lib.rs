@@ -18,7 +18,7 @@ pub use connect::connect_options;
 pub use handler::{HandlerError, handler, no_work};
 #[cfg(feature = "intake")]
 pub use intake::{IntakeError, intake_options};
-pub use log::{level, targets};
+pub use log::{Logger, set_up_log};
 pub use policy::policy;
 #[cfg(feature = "queue")]
 pub use queue::{payloads, queues};

@@ -1,11 +1,32 @@
-//! What of all that is traced gets logged.
+//! What gets logged, and how.
 
-use taskwatch_settings::LogLevel;
+use taskwatch_core::metric::Metric;
+use taskwatch_core::ports::{Notice, Observer};
+use taskwatch_core::task::Status;
+use taskwatch_core::transition::EventKind;
+use taskwatch_settings::{Log, LogFormat, LogLevel};
+use tracing::{debug, error, info, warn};
+use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// From here on, whatever is traced goes to standard error: `own` names the program's own targets.
+pub fn set_up_log(log: &Log, own: &str) {
+    let targets = targets(log.level, own)
+        // Lambda: the span of the invocation, with its request id.
+        .with_target("lambda_runtime::layers", level(log.level).min(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
+    let layer = match log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
+    };
+    // Nobody else has set one up.
+    let _ = tracing_subscriber::registry().with(layer.with_filter(targets)).try_init();
+}
 
 /// `log.level`, for `tracing`.
-#[must_use]
-pub const fn level(level: LogLevel) -> LevelFilter {
+const fn level(level: LogLevel) -> LevelFilter {
     match level {
         LogLevel::Off => LevelFilter::OFF,
         LogLevel::Error => LevelFilter::ERROR,
@@ -18,15 +39,49 @@ pub const fn level(level: LogLevel) -> LevelFilter {
 
 /// Everything of `own` and of our adapters at this level; of other crates, only what may need somebody to look. The
 /// database driver would log statements, with what is in them.
-#[must_use]
-pub fn targets(log: LogLevel, own: &str) -> Targets {
+fn targets(log: LogLevel, own: &str) -> Targets {
     let level = level(log);
-    let adapters = ["taskwatch_http_intake", "taskwatch_sql_store", "taskwatch_sqs_lambda"];
+    let adapters = [
+        "taskwatch_http_intake",
+        "taskwatch_sql_store",
+        "taskwatch_sqs_lambda",
+        "taskwatch_sqs_poll",
+        "taskwatch_wiring",
+    ];
     Targets::new()
         .with_default(level.min(LevelFilter::WARN))
         .with_target(own, level)
         .with_targets(adapters.map(|adapter| (adapter, level)))
         .with_target("sqlx", LevelFilter::OFF)
+}
+
+/// Logs what the engine does: each entry by how much it matters, what stands in the way once, and once that it is gone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Logger;
+
+impl Observer for Logger {
+    fn notice(&self, notice: &Notice<'_>) {
+        match notice {
+            Notice::Transition(entry) => {
+                let (task, attempt, status) = (entry.task.get(), entry.attempt, entry.to.as_str());
+                let (event, reason, trace) = (entry.event, entry.reason.as_deref(), entry.trace.as_deref());
+                match (event, entry.to) {
+                    (EventKind::Failed | EventKind::Abandoned, _) | (_, Status::Failed) => {
+                        warn!(task, attempt, status, reason, trace, "{event}");
+                    }
+                    (EventKind::Started, _) => debug!(task, attempt, status, reason, trace, "{event}"),
+                    _ => info!(task, attempt, status, reason, trace, "{event}"),
+                }
+            }
+            Notice::Metric(event) => match event.metric {
+                Metric::StaleLeases => warn!("a result was refused: the lease had been lost"),
+                Metric::HandlerPanics => error!("the handler panicked"),
+                _ => {}
+            },
+            Notice::Trouble(what) => error!("{what}"),
+            Notice::Recovered(what) => info!("recovered: {what}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -16,11 +16,10 @@ use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_settings::DeadLetters;
 use taskwatch_settings::{BatchReport, Settings};
 use taskwatch_sqs_lambda::{Batches, InvocationError, Options, Report, SqsBatchResponse};
-use taskwatch_wiring::{handler, policy};
+use taskwatch_wiring::{Logger, handler, policy};
 
 use crate::database::Database;
 use crate::init::failed;
-use crate::log::Logger;
 
 /// A time in 1970, or a very long invocation.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);

@@ -8,11 +8,8 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use clap::Args;
 use taskwatch_http_intake::{Intake, Options, router};
-use taskwatch_settings::{Log, LogFormat};
-use taskwatch_wiring::{Announcing, intake_options, targets};
+use taskwatch_wiring::{Announcing, intake_options, set_up_log};
 use tokio::net::TcpListener;
-use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::server::Limits;
 use crate::cli::Globals;
@@ -41,7 +38,7 @@ impl Serve {
         let settings = globals.settings(listen.into_iter().collect())?;
         let options = intake_options(&settings)?;
         let announcing = Announcing::of(&settings).await?;
-        log_requests(&settings.log);
+        set_up_log(&settings.log, "taskwatch");
         let stop = signals::stop()?;
         let address = settings.intake.listen;
         let listener = TcpListener::bind(address)
@@ -79,18 +76,6 @@ fn exposure(address: SocketAddr, options: &Options) -> Option<String> {
     (options.token.is_none() && !address.ip().is_loopback()).then(|| {
         format!("whoever can reach {address} can add, read and cancel tasks: set intake.token_file to ask for a token")
     })
-}
-
-/// Logs on standard error what the API has to say.
-fn log_requests(log: &Log) {
-    let targets = targets(log.level, "taskwatch");
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(false).with_target(false);
-    let registry = tracing_subscriber::registry().with(targets);
-    // Nobody else has set one up.
-    let _ = match log.format {
-        LogFormat::Text => registry.with(lines).try_init(),
-        LogFormat::Json => registry.with(lines.json()).try_init(),
-    };
 }
 
 #[cfg(test)]

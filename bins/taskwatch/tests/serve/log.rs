@@ -38,6 +38,6 @@ fn method_path_status_and_trace_are_logged_and_nothing_else() {
 fn programs_get_json() {
     let log = talk("json");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let added = lines.iter().find(|line| line["fields"]["status"] == 200).unwrap();
+    let added = lines.iter().find(|line| line["status"] == 200).unwrap();
     assert_eq!((&added["span"]["method"], &added["span"]["trace"]), (&"POST".into(), &TRACE.into()), "{added}");
 }
