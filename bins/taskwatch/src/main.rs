@@ -6,7 +6,6 @@ mod commands;
 mod database;
 mod exit;
 mod out;
-mod signals;
 mod watch;
 mod work;
 

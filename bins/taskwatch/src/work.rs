@@ -8,11 +8,14 @@ use taskwatch_core::engine::{Engine, Parts};
 use taskwatch_core::ledger::{Origin, Source};
 use taskwatch_core::outbox::{Outbox, Relay};
 use taskwatch_core::ports::{Handler, Observer, Store};
+use taskwatch_core::stop::Stop;
+use taskwatch_daemon::{process_name, signals};
 use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_settings::{Settings, Work};
 use taskwatch_wiring::{Announcing, handler, no_work, policy};
 
-use crate::exit::Failed;
+use crate::exit::{Exit, Failed};
+use crate::out;
 use crate::watch::Logger;
 
 /// What works the tasks, and how. Each flag stands for a setting.
@@ -125,10 +128,13 @@ pub(crate) fn relay(
     announcing.map(|announcing| Arc::new(announcing.relay(outbox, Arc::new(TokioClock), observer)))
 }
 
-/// Host and process number.
-pub(crate) fn process_name() -> String {
-    let host = rustix::system::uname();
-    format!("{}:{}", host.nodename().to_string_lossy(), std::process::id())
+/// Set by the first signal; the second ends the process at once, with all that its handlers have started.
+pub(crate) fn stop() -> std::io::Result<Stop> {
+    let told = || out::remark("stopping: running attempts may finish; once more to end at once");
+    signals::stop(told, || {
+        taskwatch_handlers::kill_all_groups();
+        std::process::exit(Exit::Interrupted as i32)
+    })
 }
 
 /// The person at the keyboard, as far as the system knows.

@@ -23,8 +23,8 @@ use self::stage::{POLL, Stage};
 use self::watch::Watch;
 use crate::exit::{Exit, Failed};
 use crate::out::{self, STRONG, styled};
-use crate::signals::Signals;
 use crate::work;
+use taskwatch_daemon::signals::Signals;
 
 /// Tasks that the worker which gets killed works on.
 const LONG: usize = 3;

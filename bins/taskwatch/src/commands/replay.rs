@@ -19,7 +19,7 @@ use crate::cli::Globals;
 use crate::database::{self, Missing};
 use crate::exit::{Exit, Failed};
 use crate::out::{self, BAD, DIM, GOOD, styled};
-use crate::{signals, work};
+use crate::work;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -72,7 +72,7 @@ impl Replay {
         work::check(&settings)?;
         let tally = Arc::new(Tally::default());
         let source = self.source(reporter(Arc::clone(&tally), self.json))?;
-        let stop = signals::stop()?;
+        let stop = work::stop()?;
         let announcing = Announcing::of(&settings).await?;
         let store = database::open(&settings, Missing::Refuse).await?;
         let engine = work::worker(&settings, store.clone(), Source::Replay)?;

@@ -9,7 +9,7 @@ use taskwatch_core::ledger::Source;
 use crate::cli::Globals;
 use crate::database::{self, Missing};
 use crate::exit::{Exit, Failed};
-use crate::{signals, work};
+use crate::work;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -37,7 +37,7 @@ impl Run {
         let settings = globals.settings(self.work.overrides())?;
         // Before the database, so that a forgotten handler is said first.
         work::check(&settings)?;
-        let stop = signals::stop()?;
+        let stop = work::stop()?;
         let store = database::open(&settings, Missing::CreateDefault).await?;
         let engine = work::worker(&settings, store.clone(), Source::Local)?;
         let mut source = DueSource::new(Arc::clone(&engine), settings.worker.poll, stop.clone());

@@ -1,21 +1,19 @@
 //! `taskwatch serve`
 
-mod server;
-
 use std::convert::Infallible;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Args;
+use taskwatch_daemon::server::{self, Limits};
 use taskwatch_http_intake::{Intake, Options, router};
 use taskwatch_wiring::{Announcing, intake_options, set_up_log};
 use tokio::net::TcpListener;
 
-use self::server::Limits;
 use crate::cli::Globals;
 use crate::database::{self, Missing};
 use crate::exit::{Exit, Failed};
-use crate::{out, signals, work};
+use crate::{out, work};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,7 +37,7 @@ impl Serve {
         let options = intake_options(&settings)?;
         let announcing = Announcing::of(&settings).await?;
         set_up_log(&settings.log, "taskwatch");
-        let stop = signals::stop()?;
+        let stop = work::stop()?;
         let address = settings.intake.listen;
         let listener = TcpListener::bind(address)
             .await

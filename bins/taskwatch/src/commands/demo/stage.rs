@@ -13,8 +13,8 @@ use taskwatch_sql_store::{ConnectOptions, SqlStore};
 use tempfile::TempDir;
 
 use super::watch::Watch;
+use crate::database;
 use crate::exit::Failed;
-use crate::{database, work};
 
 /// How often the table is asked for due tasks.
 pub(super) const POLL: Duration = Duration::from_millis(50);
@@ -83,7 +83,7 @@ impl Stage {
             clock: Arc::new(TokioClock),
             entropy: Arc::new(SystemEntropy),
             observer: self.watch.clone(),
-            origin: Origin::new(source, work::process_name()),
+            origin: Origin::new(source, taskwatch_daemon::process_name()),
             policy,
         })?))
     }

@@ -1,4 +1,4 @@
-//! The server under `taskwatch serve`: HTTP/1.1 without TLS, with bounds on what clients may take of it.
+//! An HTTP/1.1 server without TLS, with bounds on what clients may take of it.
 //!
 //! `axum::serve` has none of these bounds, and cannot be given any. How long a body may take to arrive is the router's.
 
@@ -22,16 +22,16 @@ const HEAD: usize = 64 * 1024;
 
 /// What clients may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub struct Limits {
     /// Connections at once. Those beyond wait in the kernel's queue until another ends; half of what a process may usually
     /// open is left for the database.
-    pub(super) connections: usize,
+    pub connections: usize,
     /// How long the head of a request may take, and so how long a connection may rest between two requests.
-    pub(super) head: Duration,
+    pub head: Duration,
     /// How long a client may go without taking anything of an answer.
-    pub(super) answer: Duration,
+    pub answer: Duration,
     /// How long a request that has begun to arrive may go on to do so when the server is to stop.
-    pub(super) last_head: Duration,
+    pub last_head: Duration,
 }
 
 impl Default for Limits {
@@ -47,7 +47,7 @@ impl Default for Limits {
 
 /// Serves until it is told to stop, and then for as long as the drain may take; answers whether that was enough for all
 /// requests. When it is not, connections are cut off.
-pub(super) async fn serve(
+pub async fn serve(
     mut listener: impl Listener<Io = TcpStream>,
     router: Router,
     limits: Limits,

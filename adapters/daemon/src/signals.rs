@@ -6,11 +6,8 @@ use taskwatch_core::stop::Stop;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
-use crate::exit::Exit;
-use crate::out;
-
 /// The signals, which no longer end the process by themselves.
-pub(crate) struct Signals {
+pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     /// `None` under `nohup`.
@@ -19,13 +16,16 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Takes them over from here on. Needs a runtime.
-    pub(crate) fn listen() -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> io::Result<Self> {
         let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose()?;
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
     /// Waits for the next of any.
-    pub(crate) async fn next(&mut self) {
+    pub async fn next(&mut self) {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -51,26 +51,24 @@ fn has_hangup_ignored(status: &str) -> bool {
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Set by the first signal. Needs a runtime.
-pub(crate) fn stop() -> io::Result<Stop> {
+/// Set by the first signal, after `told` has been called; the second calls `end`, which must end the process. Needs a
+/// runtime.
+///
+/// # Errors
+/// When the system does not let it listen.
+pub fn stop(
+    told: impl FnOnce() + Send + 'static,
+    end: impl FnOnce() -> std::convert::Infallible + Send + 'static,
+) -> io::Result<Stop> {
     let mut signals = Signals::listen()?;
     let (first, heard) = oneshot::channel();
     tokio::spawn(async move {
-        let mut first = Some(first);
-        loop {
-            signals.next().await;
-            match first.take() {
-                Some(first) => {
-                    out::remark("stopping: running attempts may finish; once more to end at once");
-                    // Nobody listens once the work is done.
-                    let _ = first.send(());
-                }
-                None => {
-                    taskwatch_handlers::kill_all_groups();
-                    std::process::exit(Exit::Interrupted as i32)
-                }
-            }
-        }
+        signals.next().await;
+        told();
+        // Nobody listens once the work is done.
+        let _ = first.send(());
+        signals.next().await;
+        end();
     });
     Ok(Stop::when(async move {
         if heard.await.is_err() {

@@ -1,0 +1,11 @@
+//! What a program that keeps running needs of its machine: signals that stop it, a name for the ledger, an HTTP server with
+//! bounds on its clients, word to systemd.
+//!
+//! It knows nothing of tasks, settings or AWS.
+
+mod process;
+pub mod server;
+pub mod signals;
+pub mod systemd;
+
+pub use process::process_name;
