@@ -5,6 +5,7 @@
 //! process, is the binary's own. Nothing is opened or called here, except that credentials are looked for.
 
 mod connect;
+mod database;
 mod handler;
 #[cfg(feature = "intake")]
 mod intake;
@@ -15,6 +16,7 @@ mod queue;
 mod relay;
 
 pub use connect::connect_options;
+pub use database::{Database, NoStore};
 pub use handler::{HandlerError, handler, no_work};
 #[cfg(feature = "intake")]
 pub use intake::{IntakeError, intake_options};

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::bail;
 use taskwatch_core::ledger::{Origin, Source};
-use taskwatch_settings::{Role, Settings};
+use taskwatch_settings::{DatabasePlace, Role, Settings};
+use taskwatch_wiring::Database;
 
-use crate::database::Database;
 #[cfg(feature = "intake")]
 use crate::intake::Desk;
 use crate::log;
@@ -32,7 +32,13 @@ pub(crate) async fn function() -> anyhow::Result<Function> {
     if env::var_os("AWS_LAMBDA_RUNTIME_API").is_none() {
         bail!("AWS_LAMBDA_RUNTIME_API is not set: this program is a Lambda function, and AWS Lambda starts it");
     }
-    let database = Arc::new(Database::new(&settings).map_err(failed)?);
+    if let DatabasePlace::Sqlite(_) = &settings.database.place {
+        let place = &settings.database.place;
+        bail!(
+            "failed to use database.url {place}: the Lambda function works on MySQL or MariaDB, mysql://USER@HOST:PORT/DATABASE"
+        );
+    }
+    let database = Arc::new(Database::new(&settings));
     let function = match settings.lambda.role {
         Role::Process => Function::Process(Worker::new(&settings, Arc::clone(&database), origin(&settings))?),
         #[cfg(feature = "intake")]

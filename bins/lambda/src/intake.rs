@@ -16,10 +16,9 @@ use taskwatch_core::ports::StoreError;
 use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_http_intake::{Intake, router};
 use taskwatch_settings::Settings;
-use taskwatch_wiring::{Logger, intake_options, no_work, policy, relay};
+use taskwatch_wiring::{Database, Logger, intake_options, no_work, policy, relay};
 use tower::{Service as _, ServiceExt as _};
 
-use crate::database::Database;
 use crate::init::failed;
 
 /// Answers requests, any number at once.

@@ -4,7 +4,6 @@
 //! of the two it is. Whatever is wrong with them ends the init phase with a message that names it; a database that cannot
 //! be reached does not: messages go back to the queue, requests are told to try again, and the reason is logged once.
 
-mod database;
 mod init;
 #[cfg(feature = "intake")]
 mod intake;

@@ -16,9 +16,8 @@ use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_settings::DeadLetters;
 use taskwatch_settings::{BatchReport, Settings};
 use taskwatch_sqs_lambda::{Batches, InvocationError, Options, Report, SqsBatchResponse};
-use taskwatch_wiring::{Logger, handler, policy};
+use taskwatch_wiring::{Database, Logger, handler, policy};
 
-use crate::database::Database;
 use crate::init::failed;
 
 /// A time in 1970, or a very long invocation.

@@ -1,25 +1,30 @@
 //! The store, opened when it can be.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use taskwatch_core::ledger::Origin;
 use taskwatch_core::outbox::{Announcement, Outbox};
 use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
 use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
-use taskwatch_settings::{DatabasePlace, Settings};
+use taskwatch_settings::Settings;
 use taskwatch_sql_store::{ConnectOptions, OpenError, SchemaError, SqlStore};
-use taskwatch_wiring::connect_options;
 use tokio::sync::OnceCell;
+
+use crate::connect_options;
 
 /// Why there is no store (yet): phrased to follow «failed to».
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoStore {
-    /// It is not a server.
-    #[error("use database.url {0}: the Lambda function works on MySQL or MariaDB, mysql://USER@HOST:PORT/DATABASE")]
-    NotAServer(String),
+pub enum NoStore {
     /// It cannot be reached, or not with these settings.
     #[error("open {place}: failed to {error}")]
-    Open { place: String, error: OpenError },
+    Open {
+        /// Its address, which holds no password.
+        place: String,
+        /// What stands in the way.
+        error: OpenError,
+    },
     /// It is not migrated, or not for this program.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -27,32 +32,34 @@ pub(crate) enum NoStore {
 
 impl NoStore {
     /// Whether no later attempt of this process can succeed.
-    pub(crate) const fn is_final(&self) -> bool {
+    #[must_use]
+    pub const fn is_final(&self) -> bool {
         match self {
-            Self::NotAServer(_) => true,
             Self::Open { error, .. } => !matches!(error, OpenError::Connect(_)),
             Self::Schema(_) => false,
         }
     }
 }
 
-/// Opened at init, or else by whoever asks first once it can be. Invocations at once open it once.
-pub(crate) struct Database {
+/// A store that is opened at the start, or else by whoever asks first once it can be; those who ask at once open it once.
+/// Until then it answers that it is not available.
+pub struct Database {
     options: ConnectOptions,
     store: OnceCell<SqlStore>,
 }
 
 impl Database {
     /// As the settings say; nothing is opened yet.
-    pub(crate) fn new(settings: &Settings) -> Result<Self, NoStore> {
-        if let DatabasePlace::Sqlite(_) = &settings.database.place {
-            return Err(NoStore::NotAServer(settings.database.place.to_string()));
-        }
-        Ok(Self { options: connect_options(settings), store: OnceCell::new() })
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        Self { options: connect_options(settings), store: OnceCell::new() }
     }
 
     /// The open store, its schema checked.
-    pub(crate) async fn open(&self) -> Result<&SqlStore, NoStore> {
+    ///
+    /// # Errors
+    /// [`NoStore`] says whether trying again makes sense.
+    pub async fn open(&self) -> Result<&SqlStore, NoStore> {
         let open = || async {
             let place = || self.options.url.clone();
             let opened = SqlStore::open(&self.options).await;
@@ -68,9 +75,25 @@ impl Database {
         self.store.get_or_try_init(open).await
     }
 
+    /// Closes its connections, if there are any.
+    pub async fn close(&self) {
+        if let Some(store) = self.store.get() {
+            store.close().await;
+        }
+    }
+
     /// Not opened counts as down, whatever the reason: a migration or a new password can change it at any time.
     async fn store(&self) -> Result<&SqlStore, StoreError> {
         self.open().await.map_err(|error| StoreError::Unavailable(format!("failed to {error}")))
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("place", &self.options.url)
+            .field("is_open", &self.store.initialized())
+            .finish()
     }
 }
 
