@@ -62,7 +62,8 @@ pub(crate) struct DatabaseKeys {
     #[config(default = false, deserialize_with = switch)]
     pub(crate) iam_auth: bool,
 
-    /// A PEM file with certificate authorities to trust beside those of the system, such as the RDS bundle.
+    /// A PEM file with certificate authorities to trust beside those of the system (in the Lambda function: beside those
+    /// that Mozilla trusts), such as the RDS bundle.
     #[config(deserialize_with = path)]
     pub(crate) ca_file: Option<PathBuf>,
 
@@ -177,6 +178,10 @@ pub struct Worker {
     /// Where `taskwatch-worker` answers `/healthz` and `/readyz`. Without it, nowhere.
     #[config(deserialize_with = socket)]
     pub health: Option<SocketAddr>,
+
+    /// Has `taskwatch-worker` serve the API as well, on `intake.listen`.
+    #[config(default = false, deserialize_with = switch)]
+    pub intake: bool,
 
     /// How long a row that another program inserted is left to that program before the sweeper adopts it.
     #[config(default = "10m", deserialize_with = duration::<0, { 30 * DAY }, _>)]

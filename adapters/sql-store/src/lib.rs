@@ -4,7 +4,8 @@
 //! let core decide, write rows (compare-and-set) and ledger, commit. On MySQL that takes two round trips, and one more
 //! to find out without locking whether anything is due.
 //!
-//! Features: `sqlite` and `mysql` (both on by default; a program with only one of them links nothing of the other), `aws`
+//! Features: `sqlite` and `mysql` (both on by default; a program with only one of them links nothing of the other),
+//! `native-roots` (on by default: MySQL servers are trusted by the authorities of this machine, not by Mozilla's), `aws`
 //! (passwords from Secrets Manager and RDS IAM tokens).
 //!
 //! What this crate does not do: decide anything about a task, wait for work, or run by a clock of its own; times come

@@ -14,7 +14,8 @@ pub struct ConnectOptions {
     pub password: PasswordSource,
     /// Whether the server must prove who it is; not used by SQLite.
     pub tls: TlsMode,
-    /// Certificates of authorities to trust beside the system's, as PEM; not used by SQLite.
+    /// Certificates of authorities to trust, as PEM, beside the system's (feature `native-roots`) or those that Mozilla
+    /// trusts (without it); not used by SQLite. Read anew for each connection.
     pub ca_file: Option<PathBuf>,
     /// Connections at most.
     pub connections: u32,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use taskwatch_core::delivery::{Answer, Answered, Why};
 use taskwatch_core::ports::Clock;
 use taskwatch_core::time::Timestamp;
-use taskwatch_sqs_message::{DeadLetter, Hide, Original, QueueCalls};
+use taskwatch_sqs_message::{DeadLetter, Hide, Original, QueueCalls, comes_again_after};
 use tracing::info;
 
 use crate::batches::Report;
@@ -22,9 +22,6 @@ const LEAST: Duration = Duration::from_millis(300);
 
 /// How long a mapping may keep a message before it invokes: the longest batching window.
 const WINDOW: Duration = Duration::from_secs(5 * 60);
-
-/// Longest delay that grows with the receives of a message.
-const GROWN: Duration = Duration::from_secs(15 * 60);
 
 /// The calls that may be made; none, unless told.
 #[derive(Clone, Default)]
@@ -149,7 +146,7 @@ fn delays(answers: &[Answered], report: Report) -> Vec<(&str, Duration)> {
     let mut delays = Vec::new();
     let (mut waiting, mut stuck): (BTreeSet<&str>, BTreeSet<&str>) = Default::default();
     for answered in answers.iter().filter(|answered| answered.answer != Answer::Acknowledge) {
-        let (group, delay) = (answered.delivery.group.as_deref(), delay(answered));
+        let (group, delay) = (answered.delivery.group.as_deref(), comes_again_after(answered));
         match delay {
             Some(_) => waiting.extend(group),
             None if answered.why == Why::BehindAnother => waiting.extend(group),
@@ -167,34 +164,6 @@ fn delays(answers: &[Answered], report: Report) -> Vec<(&str, Duration)> {
         }
     }
     delays
-}
-
-/// When a message is to come again, if that is for us to say.
-fn delay(Answered { delivery, answer, why }: &Answered) -> Option<Duration> {
-    let Answer::RetryAfter(after) = answer else { return None };
-    match why {
-        Why::WillRetry(_) | Why::NotDue | Why::NoSuchTask => Some(*after),
-        // At once, but not again and again: every receive counts toward the queue's limit.
-        Why::Released(_) => (delivery.receive_count <= 1).then_some(*after),
-        // The lease is renewed for as long as somebody works, and a message that asks at the end of each would have used
-        // up its receives long before that.
-        Why::InProgress | Why::StaleLease => {
-            let factor = 1_u32.checked_shl(delivery.receive_count.saturating_sub(1)).unwrap_or(u32::MAX);
-            Some(after.saturating_mul(factor).min(GROWN).max(*after))
-        }
-        // An outage would use up the receives of every message there is: the queue's own timeout is longer. What the
-        // database will not take, it will not take in a moment either.
-        Why::StoreFailed(_) | Why::StoreRefused(_) | Why::Withheld(_) => None,
-        // Decided by the head of its group.
-        Why::BehindAnother => None,
-        // Never come with a delay.
-        Why::Completed
-        | Why::Dead(_)
-        | Why::Settled(_)
-        | Why::AlreadyFailed(_)
-        | Why::UnknownStatus(_)
-        | Why::Unreadable(_) => None,
-    }
 }
 
 fn queue_of(object: &Map<String, Value>) -> Option<&str> {

@@ -6,9 +6,6 @@ use serde_json::{Map, Value};
 use taskwatch_core::delivery::Delivery;
 use taskwatch_sqs_message::{Payloads, SqsRecord, delivery, delivery_with, excerpt};
 
-/// What the ARN of a FIFO queue ends with; AWS enforces the name.
-const FIFO: &str = ".fifo";
-
 /// Why an event cannot be worked: phrased to follow «failed to».
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventError {
@@ -108,10 +105,7 @@ impl<'a> Message<'a> {
 
 /// Within the group of its FIFO queue, whether it can be read or not.
 fn grouped(mut delivery: Delivery, record: &SqsRecord) -> Delivery {
-    if record.source_arn.as_deref().is_some_and(|arn| arn.ends_with(FIFO)) {
-        // SQS always names one; should it not, keeping the order costs less than losing it.
-        delivery.group = Some(record.attributes.get("MessageGroupId").cloned().unwrap_or_default());
-    }
+    delivery.group = record.source_arn.as_deref().and_then(|queue| record.ordered_group(queue));
     delivery
 }
 

@@ -8,6 +8,9 @@ use taskwatch_core::time::Timestamp;
 
 use taskwatch_core::trace::{TRACEPARENT, from_aws_header, from_traceparent};
 
+/// What the name of a FIFO queue ends with; AWS enforces it.
+const FIFO: &str = ".fifo";
+
 /// One SQS message.
 ///
 /// Deserialises from all spellings in use: a record of a Lambda event (`messageId`, `receiptHandle`, `body`,
@@ -57,6 +60,14 @@ impl SqsRecord {
     pub fn receive_count(&self) -> u32 {
         let count = self.attributes.get("ApproximateReceiveCount").and_then(|count| count.trim().parse().ok());
         count.unwrap_or(1).max(1)
+    }
+
+    /// The group within which a queue of this name, ARN or URL promises an order; `None` on a standard queue, where groups
+    /// are about fairness alone.
+    #[must_use]
+    pub fn ordered_group(&self, queue: &str) -> Option<String> {
+        // SQS always names one; should it not, keeping the order costs less than losing it.
+        queue.ends_with(FIFO).then(|| self.attributes.get("MessageGroupId").cloned().unwrap_or_default())
     }
 
     /// When the message was sent, to the millisecond.

@@ -1,4 +1,5 @@
-//! What a consumer asks of its SQS queue: [`taskwatch_sqs_message::QueueCalls`] over the AWS SDK.
+//! What a consumer asks of its SQS queue: [`QueueCalls`](taskwatch_sqs_message::QueueCalls) and
+//! [`PolledQueue`](taskwatch_sqs_message::PolledQueue) over the AWS SDK.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -39,28 +40,32 @@
 //! know where a letter came from that was sent and not moved: `StartMessageMoveTask` needs the destination named.
 //!
 //! **Rights.** `sqs:GetQueueUrl` and `sqs:ChangeMessageVisibility` on the source queue; for dead letters
-//! `sqs:GetQueueAttributes` there, and `sqs:GetQueueUrl` and `sqs:SendMessage` on the dead-letter queue. What is missing
+//! `sqs:GetQueueAttributes` there, and `sqs:GetQueueUrl` and `sqs:SendMessage` on the dead-letter queue; for polling
+//! `sqs:ReceiveMessage` and `sqs:DeleteMessage`. What is missing
 //! is named by [`CallError::NotAllowed`](taskwatch_sqs_message::CallError::NotAllowed). A queue given by its URL needs no
 //! `sqs:GetQueueUrl`.
 //!
 //! **Limits.** 10 messages a call, [`CONCURRENT_CALLS`] calls at once (one, where the order counts), each with at most 3
 //! attempts of 2 s within 4 s; of what a call accepts, entries that failed through no fault of ours are sent again in at
 //! most two more calls. When a call fails as a whole, those that would have come after it are not made. The caller's
-//! limit ends everything.
+//! limit ends everything. A poll is another matter: it ends [`POLL_SLACK`] after its wait, with at most 3 attempts until
+//! then, and polls do not share the SDK's budget of retries with the short calls.
 //!
-//! What the crate does not do: receive and delete, which is for the worker that polls to add beside `visibility` (a
-//! batch of deletes is another `batch::Call`); and log.
+//! What the crate does not do: decide when to poll, renew anything by itself, or log.
 
 mod batch;
 mod dead;
+mod delete;
 mod failure;
 mod find;
 mod letter;
 mod queues;
+mod receive;
 mod visibility;
 
 pub use batch::CONCURRENT_CALLS;
 pub use find::REMEMBERED;
 pub use letter::MAX_REASON_CHARS;
 pub use queues::SqsQueues;
+pub use receive::POLL_SLACK;
 pub use taskwatch_aws::AwsSettings;

@@ -6,6 +6,8 @@ mod insert;
 mod outbox;
 pub(crate) mod packet;
 mod read;
+#[cfg(target_os = "linux")]
+mod relay;
 mod select;
 pub(crate) mod session;
 #[cfg(test)]
@@ -57,11 +59,6 @@ impl MySqlStore {
         if matches!(options.password, PasswordSource::RdsIam { .. }) && tls != TlsMode::Verify {
             let why = "an RDS IAM token is sent in clear text: it needs a verified TLS connection (database.tls)";
             return Err(OpenError::Settings(why.to_owned()));
-        }
-        if let Some(ca) = &options.ca_file {
-            // The driver's own message would not name the file.
-            let named = |error| OpenError::Connect(format!("read database.ca_file {}: {error}", ca.display()));
-            tokio::fs::File::open(ca).await.map_err(named)?;
         }
         let credentials = Credentials::new(&options.password)?;
         let connector = Connector { target, credentials, tls, ca_file: options.ca_file.clone(), silence: None.into() };

@@ -14,6 +14,8 @@ use sqlx::{ConnectOptions as _, Connection, Either, Executor};
 
 use super::fault::{fault, is_out_of_service, number};
 use super::packet::Packet;
+#[cfg(target_os = "linux")]
+use super::relay::Relay;
 use crate::error::Fault;
 use crate::options::{MySqlTarget, TlsMode};
 use crate::password::{Credentials, Login};
@@ -58,6 +60,9 @@ pub(crate) struct Connector {
 #[derive(Debug)]
 pub(crate) struct Session {
     connection: MySqlConnection,
+    /// What the connection goes through, where it does.
+    #[cfg(target_os = "linux")]
+    relay: Option<Relay>,
     /// When it was last taken out of the pool, by the clock on the wall.
     pub(super) used: SystemTime,
     /// The distance between two ids that the server hands out in one statement.
@@ -67,8 +72,15 @@ pub(crate) struct Session {
 }
 
 impl Connector {
-    async fn connect(&self, login: &Login) -> Result<Session, sqlx::Error> {
-        let mut connection = self.options(login).connect().await?;
+    async fn connect(&self, login: &Login, authorities: Option<&[u8]>) -> Result<Session, sqlx::Error> {
+        let mut options = self.options(login, authorities);
+        #[cfg(target_os = "linux")]
+        let relay = self.relay(login).await.map_err(sqlx::Error::Io)?;
+        #[cfg(target_os = "linux")]
+        if let Some(relay) = &relay {
+            options = options.socket(relay.path());
+        }
+        let mut connection = options.connect().await?;
         let (mut id_step, mut longest_packet) = (1, LONGEST_PACKET);
         {
             let mut answers = connection.fetch_many(sqlx::raw_sql(SET_UP));
@@ -82,13 +94,38 @@ impl Connector {
                 }
             }
         }
-        Ok(Session { connection, used: SystemTime::now(), id_step, longest_packet })
+        Ok(Session {
+            connection,
+            #[cfg(target_os = "linux")]
+            relay,
+            used: SystemTime::now(),
+            id_step,
+            longest_packet,
+        })
     }
 
-    fn options(&self, login: &Login) -> MySqlConnectOptions {
+    /// Host and port.
+    fn address<'a>(&'a self, login: &'a Login) -> (&'a str, u16) {
+        let host = self.target.host.as_deref().or(login.host.as_deref()).unwrap_or("localhost");
+        // Neither a socket nor a certificate knows the brackets of an IPv6 address.
+        (host.trim_matches(['[', ']']), self.target.port.or(login.port).unwrap_or(3306))
+    }
+
+    /// For a connection that may be encrypted: what is not goes out in one write.
+    #[cfg(target_os = "linux")]
+    async fn relay(&self, login: &Login) -> std::io::Result<Option<Relay>> {
+        if self.tls == TlsMode::Disable || self.target.socket.is_some() {
+            return Ok(None);
+        }
+        let (host, port) = self.address(login);
+        Relay::to(host, port).await
+    }
+
+    fn options(&self, login: &Login, authorities: Option<&[u8]>) -> MySqlConnectOptions {
+        let (host, port) = self.address(login);
         let mut options = MySqlConnectOptions::new()
-            .host(self.target.host.as_deref().or(login.host.as_deref()).unwrap_or("localhost"))
-            .port(self.target.port.or(login.port).unwrap_or(3306))
+            .host(host)
+            .port(port)
             .database(&self.target.database)
             .ssl_mode(match self.tls {
                 TlsMode::Disable => MySqlSslMode::Disabled,
@@ -109,13 +146,36 @@ impl Connector {
         if let Some(socket) = &self.target.socket {
             options = options.socket(socket);
         }
-        if let Some(ca) = &self.ca_file {
-            options = options.ssl_ca(ca);
+        if let Some(authorities) = authorities {
+            options = options.ssl_ca_from_pem(authorities.to_vec());
         }
         if let Some(password) = &login.password {
             options = options.password(password.reveal());
         }
         options
+    }
+
+    /// The content of [`Connector::ca_file`], anew for each connection: it may have been replaced. Reads at once,
+    /// without a thread to do it: that would take longer.
+    fn authorities(&self) -> Result<Option<Vec<u8>>, Fault> {
+        let read = |path: &std::path::PathBuf| {
+            std::fs::read(path)
+                .map_err(|error| Fault::Unavailable(format!("read database.ca_file {}: {error}", path.display())))
+        };
+        self.ca_file.as_ref().map(read).transpose()
+    }
+
+    fn connect_fault(&self, error: &sqlx::Error) -> Fault {
+        if let (sqlx::Error::Tls(why), Some(path)) = (error, &self.ca_file)
+            && why.to_string().starts_with("Invalid certificate")
+        {
+            // The driver would repeat all that the file holds, and not its name.
+            return Fault::Refused(format!("database.ca_file {} holds what is no certificate in PEM", path.display()));
+        }
+        match fault(error) {
+            Fault::Again(why) | Fault::Lost(why) => Fault::Unavailable(why),
+            other => other,
+        }
     }
 }
 
@@ -124,14 +184,16 @@ impl Manager for Connector {
     type Error = Fault;
 
     async fn create(&self) -> Result<Session, Fault> {
+        let authorities = self.authorities()?;
+        let authorities = authorities.as_deref();
         let login = self.credentials.login(&self.target).await?;
-        match self.connect(&login).await {
+        match self.connect(&login, authorities).await {
             // A rotated password: ask its source once more.
             Err(error) if number(&error) == Some(1045) && self.credentials.forget().await => {
                 let login = self.credentials.login(&self.target).await?;
-                self.connect(&login).await.map_err(|error| connect_fault(&error))
+                self.connect(&login, authorities).await.map_err(|error| self.connect_fault(&error))
             }
-            other => other.map_err(|error| connect_fault(&error)),
+            other => other.map_err(|error| self.connect_fault(&error)),
         }
     }
 
@@ -160,13 +222,6 @@ impl Connector {
             *self.silence.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
         }
         answered
-    }
-}
-
-fn connect_fault(error: &sqlx::Error) -> Fault {
-    match fault(error) {
-        Fault::Again(why) | Fault::Lost(why) => Fault::Unavailable(why),
-        other => other,
     }
 }
 
@@ -310,5 +365,9 @@ impl Session {
     /// Says goodbye to the server.
     pub(crate) async fn close(self) {
         let _ = self.connection.close().await;
+        #[cfg(target_os = "linux")]
+        if let Some(relay) = self.relay {
+            relay.end().await;
+        }
     }
 }

@@ -90,7 +90,7 @@ impl Credentials {
     pub(crate) async fn login(&self, target: &MySqlTarget) -> Result<Login, Fault> {
         match self {
             Self::None => Ok(Login::default()),
-            Self::File(path) => from_file(path).await,
+            Self::File(path) => from_file(path),
             #[cfg(feature = "aws")]
             Self::Secret(source) => boxed(source.login()).await,
             #[cfg(feature = "aws")]
@@ -118,9 +118,9 @@ fn boxed<'a, T>(future: impl Future<Output = T> + Send + 'a) -> std::pin::Pin<Bo
     Box::pin(future)
 }
 
-async fn from_file(path: &std::path::Path) -> Result<Login, Fault> {
-    let text = tokio::fs::read_to_string(path)
-        .await
+/// Reads at once, without a thread to do it: the file is small, and asked for only before a connection is made.
+fn from_file(path: &std::path::Path) -> Result<Login, Fault> {
+    let text = std::fs::read_to_string(path)
         .map_err(|error| Fault::Refused(format!("the password file {} cannot be read: {error}", path.display())))?;
     let password = text.strip_suffix('\n').unwrap_or(&text);
     let password = password.strip_suffix('\r').unwrap_or(password);
@@ -134,19 +134,19 @@ async fn from_file(path: &std::path::Path) -> Result<Login, Fault> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn reads_a_file_anew_each_time_and_cuts_one_line_end() {
+    #[test]
+    fn reads_a_file_anew_each_time_and_cuts_one_line_end() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("password");
         for (content, expected) in [("abc\n", "abc"), ("abc\r\n", "abc"), (" a\n\n", " a\n"), ("rotated", "rotated")] {
             std::fs::write(&path, content).unwrap();
-            let login = from_file(&path).await.unwrap();
+            let login = from_file(&path).unwrap();
             assert_eq!(login.password.as_ref().map(Secret::reveal), Some(expected));
             assert!(!format!("{login:?}").contains(expected));
         }
         std::fs::write(&path, "\n").unwrap();
-        assert!(matches!(from_file(&path).await, Err(Fault::Refused(why)) if why.contains("is empty")));
-        assert!(matches!(from_file(&folder.path().join("no")).await, Err(Fault::Refused(why)) if why.contains("no")));
+        assert!(matches!(from_file(&path), Err(Fault::Refused(why)) if why.contains("is empty")));
+        assert!(matches!(from_file(&folder.path().join("no")), Err(Fault::Refused(why)) if why.contains("no")));
     }
 
     #[cfg(not(feature = "aws"))]

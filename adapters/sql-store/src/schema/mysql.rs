@@ -3,20 +3,24 @@
 //! So each step first looks at what is there and then adds what is missing: after a kill between any two statements, the
 //! next run goes on where the last one stopped. A lock of the server keeps two processes from doing so at once.
 
-use std::collections::BTreeSet;
+mod check;
+mod questions;
+
 use std::time::Duration;
 
 use deadpool::managed::Pool;
-use sqlx::Row;
 
-use super::columns::{self, Column};
-use super::{Health, SCHEMA_VERSION};
+pub(crate) use self::check::check;
+use super::SCHEMA_VERSION;
 use crate::error::{Fault, SchemaError};
 use crate::mysql::packet::Packet;
 use crate::mysql::session::{Answer, Connector, Link};
 
 /// A statement that changes a table may copy it.
 const PATIENCE: Duration = Duration::from_secs(3600);
+
+/// What is looked for in `information_schema`.
+const LOOK: &str = "look at the tables";
 
 /// What writes rows is repeated after these pauses, when another program had them locked.
 const REPEATED: [Duration; 5] = [
@@ -61,6 +65,7 @@ macro_rules! now {
         "TIMESTAMPDIFF(MICROSECOND, TIMESTAMP'1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
     };
 }
+use now;
 
 const INDEXES: [(&str, &str); 2] = [
     ("tasks_due", "ADD INDEX tasks_due (status, due_at, id)"),
@@ -135,36 +140,6 @@ pub(crate) async fn migrate(pool: &Pool<Connector>) -> Result<(), SchemaError> {
     Ok(())
 }
 
-/// Makes sure that the store can work with this database.
-pub(crate) async fn check(pool: &Pool<Connector>) -> Result<Health, SchemaError> {
-    let mut ddl = Ddl::open(pool).await?;
-    super::require_current(ddl.version().await?)?;
-    let server = ddl.require_server().await?;
-    ddl.require_table("tasks").await?;
-    ddl.require_columns().await?;
-    ddl.require_table("task_ledger").await?;
-    ddl.require_table("task_outbox").await?;
-    let columns = ddl.columns().await?;
-    let missing = COLUMNS.iter().map(|(name, _)| *name).find(|name| !columns.contains(*name));
-    let indexes = ddl.indexes().await?;
-    let missing = missing.or_else(|| INDEXES.iter().map(|(name, _)| *name).find(|name| !indexes.contains(*name)));
-    if let Some(missing) = missing {
-        let why = format!(
-            "{missing} is missing, though schema version 1 has added it: restore it from a database that has it"
-        );
-        return Err(SchemaError::Table { table: "tasks", why });
-    }
-    if !ddl.defaults_are_set().await? {
-        let why = format!("due_at or created_at has lost its default, {}: set it again", now!());
-        return Err(SchemaError::Table { table: "tasks", why });
-    }
-    let cipher = ddl.run("check", Packet::new("SHOW SESSION STATUS LIKE 'Ssl_cipher'")).await?;
-    let cipher: String = cipher.rows.first().and_then(|row| row.try_get(1).ok()).unwrap_or_default();
-    ddl.link.release();
-    let transport = if cipher.is_empty() { "not encrypted".to_owned() } else { format!("TLS, {cipher}") };
-    Ok(Health { server, schema: SCHEMA_VERSION, transport })
-}
-
 /// A connection with the questions and changes that the steps are made of.
 struct Ddl {
     link: Link,
@@ -189,14 +164,15 @@ impl Ddl {
         let began = self.number("ask for the time", Packet::new(concat!("SELECT ", now!()))).await?.unwrap_or(0);
         self.run("create tasks", Packet::new(TASKS)).await?;
         self.require_table("tasks").await?;
-        let columns = self.columns().await?;
+        let found = self.columns().await?;
+        let columns = questions::names(&found);
         for name in ["id", "title", "description", "status"] {
             if !columns.contains(name) {
                 let why = format!("it has no column {name}, so it is not a table of tasks: choose another database");
                 return Err(SchemaError::Table { table: "tasks", why });
             }
         }
-        self.require_columns().await?;
+        questions::fit(&found)?;
         let missing: Vec<_> = COLUMNS.iter().filter(|(name, _)| !columns.contains(*name)).collect();
         self.alter("add columns to tasks", missing.into_iter().map(|(_, sql)| *sql)).await?;
         // Set by itself: added together with the column, replicas would evaluate it anew for the rows there are.
@@ -204,11 +180,11 @@ impl Ddl {
             concat!("ALTER COLUMN due_at SET DEFAULT (", now!(), ")"),
             concat!("ALTER COLUMN created_at SET DEFAULT (", now!(), ")"),
         ];
-        if !self.defaults_are_set().await? {
+        if !questions::have_defaults(&self.columns().await?) {
             self.alter("set defaults in tasks", defaults.into_iter()).await?;
         }
         self.fill_times(began).await?;
-        let indexes = self.indexes().await?;
+        let indexes = questions::names(&self.run(LOOK, Packet::new(questions::INDEXES)).await?);
         let missing: Vec<_> = INDEXES.iter().filter(|(name, _)| !indexes.contains(*name)).collect();
         self.alter("add indexes to tasks", missing.into_iter().map(|(_, sql)| *sql)).await?;
         self.run("create task_ledger", Packet::new(LEDGER)).await?;
@@ -252,97 +228,22 @@ impl Ddl {
         if self.number(step, known).await? != Some(1) {
             return Ok(0);
         }
-        let version = self.number(step, Packet::new("SELECT MAX(version) FROM taskwatch_schema")).await?;
-        u32::try_from(version.unwrap_or(0)).map_err(|_| SchemaError::Table {
-            table: "taskwatch_schema",
-            why: "it holds no version number: restore the row of version 1, or drop the table and migrate".into(),
-        })
+        questions::version(step, &self.run(step, Packet::new(questions::VERSION)).await?)
     }
 
-    /// Answers with the server's product and version, if it can do what the store needs.
-    async fn require_server(&mut self) -> Result<String, SchemaError> {
-        let answer = self.run("ask for the server's version", Packet::new("SELECT VERSION()")).await?;
-        let version: String = answer.rows.first().and_then(|row| row.try_get(0).ok()).unwrap_or_default();
-        let maria = version.contains("MariaDB");
-        let numbers = version.split(['.', '-']).map_while(|part| part.parse::<u32>().ok()).collect::<Vec<_>>();
-        let (name, least) = if maria { ("MariaDB", [10, 6, 0]) } else { ("MySQL", [8, 0, 13]) };
-        if numbers.as_slice() < least.as_slice() {
-            let why = format!(
-                "the server is {name} {version}; at least {}.{}.{} is needed, for SKIP LOCKED and defaults that are \
-                 expressions",
-                least[0], least[1], least[2]
-            );
-            return Err(SchemaError::Refused { step: "use this server", why });
-        }
-        Ok(if maria { version } else { format!("MySQL {version}") })
+    async fn columns(&mut self) -> Result<Answer, SchemaError> {
+        self.run("look at the columns of tasks", Packet::new(questions::COLUMNS)).await
+    }
+
+    async fn require_server(&mut self) -> Result<(), SchemaError> {
+        let answer = self.run("ask for the server's version", Packet::new(questions::SERVER)).await?;
+        questions::server(&answer).map(drop)
     }
 
     async fn require_table(&mut self, table: &'static str) -> Result<(), SchemaError> {
-        let mut packet = Packet::new(
-            "SELECT CONVERT(table_type USING utf8mb4), CONVERT(COALESCE(engine, '') USING utf8mb4) \
-             FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ",
-        );
-        packet.text(table);
-        let answer = self.run("look at the tables", packet).await?;
-        let Some(row) = answer.rows.first() else {
-            return Err(SchemaError::Table { table, why: "it is missing: run `taskwatch migrate`".into() });
-        };
-        let kind: String = row.try_get(0).unwrap_or_default();
-        let engine: String = row.try_get(1).unwrap_or_default();
-        if kind != "BASE TABLE" {
-            let why = format!("it is a {}: the store needs a table of its own", kind.to_lowercase());
-            return Err(SchemaError::Table { table, why });
-        }
-        if !engine.eq_ignore_ascii_case("InnoDB") {
-            let why = format!(
-                "its engine is {engine}, which has no transactions: run ALTER TABLE {table} ENGINE = InnoDB first"
-            );
-            return Err(SchemaError::Table { table, why });
-        }
-        Ok(())
-    }
-
-    /// The original columns may be of other types than the original ones.
-    async fn require_columns(&mut self) -> Result<(), SchemaError> {
-        let answer = self.run("look at the columns of tasks", Packet::new(columns::READ)).await?;
-        for row in &answer.rows {
-            let text = |index: usize| row.try_get::<String, _>(index).unwrap_or_default();
-            let (name, kind, full_kind, key, extra) = (text(0), text(1), text(2), text(3), text(4));
-            let length = row.try_get(5).unwrap_or_default();
-            if let Some(why) = (Column { name, kind, full_kind, key, extra, length }).misfit() {
-                return Err(SchemaError::Table { table: "tasks", why });
-            }
-        }
-        Ok(())
-    }
-
-    async fn columns(&mut self) -> Result<BTreeSet<String>, SchemaError> {
-        self.names(
-            "SELECT LOWER(CONVERT(column_name USING utf8mb4)) FROM information_schema.columns \
-             WHERE table_schema = DATABASE() AND table_name = 'tasks'",
-        )
-        .await
-    }
-
-    async fn indexes(&mut self) -> Result<BTreeSet<String>, SchemaError> {
-        self.names(
-            "SELECT DISTINCT LOWER(CONVERT(index_name USING utf8mb4)) FROM information_schema.statistics \
-             WHERE table_schema = DATABASE() AND table_name = 'tasks'",
-        )
-        .await
-    }
-
-    async fn defaults_are_set(&mut self) -> Result<bool, SchemaError> {
-        let packet = Packet::new(
-            "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE() \
-             AND table_name = 'tasks' AND column_name IN ('due_at', 'created_at') AND column_default LIKE '%utc_timestamp%'",
-        );
-        Ok(self.number("look at the defaults of tasks", packet).await? == Some(2))
-    }
-
-    async fn names(&mut self, sql: &'static str) -> Result<BTreeSet<String>, SchemaError> {
-        let answer = self.run("look at the tables", Packet::new(sql)).await?;
-        Ok(answer.rows.iter().filter_map(|row| row.try_get(0).ok()).collect())
+        let mut packet = Packet::default();
+        questions::ask_for_table(&mut packet, table);
+        questions::table(table, &self.run(LOOK, packet).await?)
     }
 
     /// Several changes of `tasks` in one statement, if there are any.
@@ -361,9 +262,7 @@ impl Ddl {
 
     /// A number, where there is one.
     async fn number(&mut self, step: &'static str, packet: Packet) -> Result<Option<i64>, SchemaError> {
-        let answer = self.run(step, packet).await?;
-        let Some(row) = answer.rows.first() else { return Ok(None) };
-        row.try_get(0).map_err(|error| SchemaError::Refused { step, why: error.to_string() })
+        questions::number(step, &self.run(step, packet).await?)
     }
 
     /// As [`Ddl::run`], again and again while other programs have rows locked.
@@ -378,18 +277,21 @@ impl Ddl {
     }
 
     async fn run(&mut self, step: &'static str, packet: Packet) -> Result<Answer, SchemaError> {
-        let answers = self.link.send_within(packet, PATIENCE).await.map_err(|broken| {
-            match crate::mysql::fault(&broken.error) {
-                Fault::Again(why) => SchemaError::Locked(format!(
-                    "{why}: a long transaction of another program keeps the table; end it and migrate again"
-                )),
-                Fault::Refused(why) if why.contains("too long") => SchemaError::Refused {
-                    step,
-                    why: format!("{why}: run ALTER TABLE tasks ROW_FORMAT = DYNAMIC first"),
-                },
-                fault => fault.in_schema(step),
-            }
-        })?;
+        let answers = self.link.send_within(packet, PATIENCE).await;
+        let answers = answers.map_err(|broken| refused(step, crate::mysql::fault(&broken.error)))?;
         Ok(answers.into_iter().next().unwrap_or_default())
+    }
+}
+
+/// What a fault means while the schema is read or changed.
+fn refused(step: &'static str, fault: Fault) -> SchemaError {
+    match fault {
+        Fault::Again(why) => SchemaError::Locked(format!(
+            "{why}: a long transaction of another program keeps the table; end it and migrate again"
+        )),
+        Fault::Refused(why) if why.contains("too long") => {
+            SchemaError::Refused { step, why: format!("{why}: run ALTER TABLE tasks ROW_FORMAT = DYNAMIC first") }
+        }
+        fault => fault.in_schema(step),
     }
 }

@@ -8,6 +8,8 @@ mod mysql;
 #[cfg(feature = "mysql")]
 mod mysql_faults;
 #[cfg(feature = "mysql")]
+mod mysql_open;
+#[cfg(feature = "mysql")]
 mod mysql_schema;
 mod odd_cells;
 mod outbox;

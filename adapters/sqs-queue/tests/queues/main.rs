@@ -4,6 +4,7 @@
 
 mod dead_letters;
 mod faulty;
+mod polling;
 mod scene;
 mod trouble;
 mod visibility;

@@ -1,0 +1,162 @@
+//! Demand: how many messages are wanted, which polls bring them, and who gets them.
+
+use std::time::Duration;
+
+use taskwatch_core::delivery::{Answer, Answered, Delivery, Why};
+use taskwatch_core::ports::SourceError;
+use taskwatch_sqs_message::{CallError, MAX_POLLED, Received};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
+use tokio::task::Id;
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::{Deliveries, Done, Keeper, Message, Place};
+use crate::calls::Calls;
+
+/// An empty poll counts for this long at least: a wait of 0, or a queue that does not keep to it, is no tight circle.
+const EMPTY: Duration = Duration::from_secs(1);
+
+/// Between polls that fail at once; the engine makes longer pauses.
+const FAILED: Duration = Duration::from_millis(100);
+
+/// Somebody waits for messages.
+pub(super) struct Demand {
+    pub(super) max: usize,
+    pub(super) reply: oneshot::Sender<Deliveries>,
+}
+
+/// A poll under way.
+pub(super) struct UnderWay {
+    /// So many messages it may bring.
+    asked: usize,
+    pub(super) abort: AbortHandle,
+}
+
+/// A poll that has ended.
+pub(super) struct Polled {
+    begun: Instant,
+    brought: Result<Vec<(Delivery, Received)>, CallError>,
+}
+
+async fn poll(calls: std::sync::Arc<Calls>, max: usize) -> Done {
+    let begun = Instant::now();
+    Done::Polled(Polled { begun, brought: calls.poll(max).await })
+}
+
+impl Keeper {
+    /// Begins polls as long as more is wanted than those under way may bring.
+    pub(super) fn poll(&mut self) {
+        let Some(demand) = &self.demand else { return };
+        if self.ending.is_some() || self.poll_again > Instant::now() {
+            return;
+        }
+        let max = demand.max;
+        let options = self.calls.options;
+        // While polls fail, one finds out whether that is over.
+        let receivers = if self.is_failing { 1 } else { options.receivers };
+        while self.polls.len() < receivers {
+            let expected: usize = self.polls.values().map(|poll| poll.asked).sum();
+            let room = options.capacity.saturating_sub(self.held.len() + expected);
+            let asked = max.saturating_sub(expected).min(room).min(MAX_POLLED);
+            if asked == 0 {
+                return;
+            }
+            let abort = self.start(poll(self.calls.clone(), asked));
+            self.polls.insert(abort.id(), UnderWay { asked, abort });
+        }
+    }
+
+    pub(super) fn polled(&mut self, id: Id, Polled { begun, brought }: Polled) {
+        self.polls.remove(&id);
+        self.is_failing = brought.is_err();
+        match brought {
+            Ok(messages) if messages.is_empty() => self.poll_again = self.poll_again.max(begun + EMPTY),
+            Ok(messages) => {
+                self.arrived(begun, messages);
+                // The next poll may well bring some too.
+                self.poll_again = Instant::now();
+            }
+            Err(error) => {
+                self.poll_again = Instant::now() + FAILED;
+                match self.demand.take() {
+                    // Gone, if the receive was dropped.
+                    Some(demand) => drop(demand.reply.send(Err(SourceError(error.to_string())))),
+                    None => debug!("failed to {error}"),
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, begun: Instant, messages: Vec<(Delivery, Received)>) {
+        let now = Instant::now();
+        let options = self.calls.options;
+        // SQS has answered by the end of the wait, however late it was that the answer was looked at.
+        let since = now.min(begun + options.wait);
+        let hidden_until = since + options.hidden;
+        if hidden_until <= now {
+            debug!(messages = messages.len(), "messages were looked at too late, and come again");
+            return;
+        }
+        let due = since + options.hidden / 2;
+        let mut deliveries = Vec::new();
+        for (delivery, received) in messages {
+            let group = delivery.group.clone();
+            let place = Place::Here;
+            let message = Message { received, group, since, hidden_until, due, is_renewing: false, place };
+            self.held.insert(delivery.receipt.clone(), message);
+            deliveries.push(delivery);
+        }
+        self.waiting.push(deliveries);
+        self.look_not_later_than(due);
+        if self.ending.is_some() {
+            self.give_back_waiting(|_| true);
+        }
+    }
+
+    /// Hands over what is there, as far as it is its turn.
+    pub(super) fn hand_over(&mut self) {
+        let Some(demand) = self.demand.take_if(|_| !self.waiting.is_empty()) else { return };
+        if demand.reply.is_closed() {
+            return;
+        }
+        let taken = self.waiting.take(demand.max);
+        if taken.is_empty() {
+            // All of them are behind others.
+            self.demand = Some(demand);
+            return;
+        }
+        for delivery in &taken {
+            if let Some(message) = self.held.get_mut(&delivery.receipt) {
+                message.place = Place::Out;
+                self.out += 1;
+            }
+        }
+        if let Err(Ok(Some(unwanted))) = demand.reply.send(Ok(Some(taken))) {
+            // The receive was dropped in this very moment.
+            self.give_back(unwanted);
+        }
+    }
+
+    /// Has deliveries come again at once, and those behind them with them.
+    pub(super) fn give_back(&mut self, deliveries: Vec<Delivery>) {
+        let given_back = |delivery| Answered {
+            delivery,
+            answer: Answer::RetryAfter(Duration::ZERO),
+            why: Why::Released("not needed now".to_owned()),
+        };
+        let answers: Vec<_> = deliveries.into_iter().map(given_back).collect();
+        let behind = self.waiting.answered(&answers);
+        for answered in answers.into_iter().chain(behind) {
+            self.hide(answered.delivery.receipt, Duration::ZERO, None);
+        }
+    }
+
+    /// Gives back those of the messages nobody has taken that pass.
+    pub(super) fn give_back_waiting(&mut self, which: impl Fn(&Delivery) -> bool) {
+        let all: Vec<Delivery> = self.waiting.drain().collect();
+        let (back, keep): (Vec<_>, Vec<_>) = all.into_iter().partition(which);
+        self.waiting.push(keep);
+        self.give_back(back);
+    }
+}
