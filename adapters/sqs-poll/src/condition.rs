@@ -78,3 +78,74 @@ const fn is_about_all(error: &CallError) -> bool {
         | CallError::Unavailable { .. } => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn failed(why: &str) -> Result<(), CallError> {
+        Err(CallError::Unavailable { queue: "q".to_owned(), why: why.to_owned() })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_lasts_is_said_once_and_its_end_once() {
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log =
+            tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).without_time().finish();
+        let not_allowed = CallError::NotAllowed { action: "sqs:X".into(), queue: "q".into(), why: "no".into() };
+        let single = CallError::Refused { queue: "q".into(), why: "this one".into() };
+        tracing::subscriber::with_default(log, || {
+            let condition = Condition::good("they come later", "they come in time");
+            condition.heard(&[Ok(())]);
+            condition.heard(&[Ok(()), failed("slow down")]);
+            condition.heard(&[failed("slow down, please")]);
+            // One message says nothing about the others.
+            condition.heard(&[Err(single)]);
+            condition.heard(&[Ok(())]);
+            condition.heard(&[Ok(())]);
+            assert!(condition.is_allowed());
+            condition.heard(&[Err(not_allowed)]);
+            assert!(!condition.is_allowed());
+        });
+        let lines =
+            String::from_utf8(lines.0.lock().unwrap_or_else(PoisonError::into_inner).clone()).unwrap_or_default();
+        let said: Vec<&str> = lines.lines().map(|line| line.split_once(": ").map_or(line, |(_, said)| said)).collect();
+        assert_eq!(
+            said,
+            [
+                "failed to call q: slow down. As long as that lasts, they come later",
+                "recovered: they come in time",
+                "failed to call q: the credentials do not allow sqs:X: no. Until that is mended, they come later \
+                 action=\"sqs:X\"",
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_not_allowed_is_tried_again_after_a_while() {
+        let condition = Condition::good("a", "b");
+        let not_allowed = CallError::NotAllowed { action: "sqs:X".into(), queue: "q".into(), why: "no".into() };
+        condition.heard(&[Err(not_allowed)]);
+        tokio::time::sleep(FORBIDDEN - Duration::from_secs(1)).await;
+        assert!(!condition.is_allowed());
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(condition.is_allowed());
+    }
+}

@@ -1,4 +1,7 @@
 //! Visibility: every message that is held is hidden anew in good time, and told as lost when that cannot be done.
+//!
+//! A renewal under way may come after the delay of a message that is answered meanwhile, and undo it: such a message comes
+//! again when the renewed time is over.
 
 use std::collections::HashSet;
 use std::time::Duration;

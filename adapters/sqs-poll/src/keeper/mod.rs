@@ -140,13 +140,15 @@ impl Keeper {
             }
             let alarm = self.next_alarm();
             tokio::select! {
+                // In this order: nothing is begun once the stop is set.
+                biased;
+                () = &mut stopped, if self.ending.is_none() => self.stop(),
+                Some(done) = self.under_way.join_next_with_id() => self.done(done),
                 command = self.commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => return,
                 },
-                Some(done) = self.under_way.join_next_with_id() => self.done(done),
                 () = async { sleep_until(alarm.unwrap_or_else(Instant::now)).await }, if alarm.is_some() => {}
-                () = &mut stopped, if self.ending.is_none() => self.stop(),
             }
             // All that is ready goes into one decision.
             while let Ok(command) = self.commands.try_recv() {

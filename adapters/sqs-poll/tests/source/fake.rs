@@ -66,7 +66,8 @@ impl Fake {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+        // A panic in a call is told by the source.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     pub(crate) fn send(&self, count: usize) {
@@ -135,6 +136,7 @@ impl Fake {
     async fn called(&self, call: Call) {
         let latency = {
             let mut state = self.state();
+            assert!(state.calls.len() < 10_000, "a tight circle");
             state.calls.push((self.start.elapsed(), call));
             state.latency
         };
@@ -197,6 +199,7 @@ impl PolledQueue for Fake {
         let until = Instant::now() + poll.wait;
         let latency = {
             let mut state = self.state();
+            assert!(state.calls.len() < 10_000, "a tight circle");
             state.calls.push((self.start.elapsed(), Call::Receive(poll.max)));
             state.latency
         };

@@ -89,8 +89,9 @@ impl Scene {
         tokio::spawn(async move { source.answer(answers).await })
     }
 
+    /// What is lost next.
     pub(crate) async fn source_lost(&self) -> Vec<String> {
-        self.source.lost().await
+        timeout(MINUTE * 60 * 24, self.source.lost()).await.expect("something is lost within a day")
     }
 
     /// What is lost within this time.
