@@ -11,7 +11,7 @@ use taskwatch_core::engine::Engine;
 use taskwatch_core::stop::Stop;
 use taskwatch_core::time::Timestamp;
 use taskwatch_sqs_message::{Payloads, QueueCalls};
-use tracing::error;
+use tracing::{error, info};
 
 use crate::aftermath::{Aftermath, Records, Term};
 use crate::event::{EventError, Message, messages};
@@ -170,6 +170,7 @@ impl Batches {
         }
         let verdict = Verdict::new(ids, &answers);
         let (all, failed) = verdict.counts();
+        info!(messages = all, kept = failed, "batch done");
         if failed > 0 && self.options.report == Report::WholeBatch {
             return Err(InvocationError::Failed { failed, all, first: verdict.reason().to_owned() });
         }

@@ -69,7 +69,10 @@ impl Observer for Logger {
                     (EventKind::Failed | EventKind::Abandoned, _) | (_, Status::Failed) => {
                         warn!(task, attempt, status, reason, trace, "{event}");
                     }
-                    (EventKind::Started, _) => debug!(task, attempt, status, reason, trace, "{event}"),
+                    // What is as it should be happens too often for a line of its own.
+                    (EventKind::Added | EventKind::Adopted | EventKind::Started | EventKind::Completed, _) => {
+                        debug!(task, attempt, status, reason, trace, "{event}")
+                    }
                     _ => info!(task, attempt, status, reason, trace, "{event}"),
                 }
             }
