@@ -42,6 +42,7 @@ fn lines(queue: &Arc<Queue>, times: usize) -> Vec<String> {
     lines
         .into_iter()
         .filter(|line| !line.contains("left to the dead-letter queue") && !line.contains("sent to"))
+        .filter(|line| !line.contains("batch done"))
         .collect()
 }
 
