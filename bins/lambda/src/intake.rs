@@ -141,6 +141,8 @@ fn bad_request() -> Value {
 
 #[cfg(test)]
 mod tests {
+    use taskwatch_testbed::Sample;
+
     use super::*;
 
     /// An HTTP API's event.
@@ -192,6 +194,27 @@ mod tests {
             (&answer["statusCode"], &answer["headers"]["content-type"]),
             (&json!(400), &json!("application/problem+json"))
         );
+    }
+
+    /// AWS's own samples: each is taken for what it is.
+    #[tokio::test]
+    async fn sample_events_are_requests_schedules_or_refused() {
+        let desk = Desk { router: axum::Router::new(), relay: None };
+        let invoke = async |sample: Sample| {
+            let event = sample.read().unwrap_or_else(|error| panic!("failed to {error}"));
+            let event = RawValue::from_string(event.to_string()).unwrap();
+            desk.invoke(LambdaEvent::new(event, lambda_runtime::Context::default())).await
+        };
+        use Sample::{Alb, AlbMultiValue, ApiGatewayV1, ApiGatewayV2, ApiGatewayV2Iam, FunctionUrl};
+        for request in [FunctionUrl, ApiGatewayV1, ApiGatewayV2, ApiGatewayV2Iam, Alb, AlbMultiValue] {
+            let answer = invoke(request).await.unwrap();
+            assert_eq!(answer["statusCode"], 404, "no route, but a request: {request:?}");
+        }
+        let schedule = invoke(Sample::Schedule).await.unwrap_err();
+        assert_eq!(schedule.error_type, "Taskwatch.NothingToAnnounce");
+        for other in [Sample::Sqs, Sample::Sns, Sample::S3, Sample::Kinesis, Sample::DynamoDb] {
+            assert_eq!(invoke(other).await.unwrap_err().error_type, "Taskwatch.UnusableEvent", "{other:?}");
+        }
     }
 
     #[tokio::test]
