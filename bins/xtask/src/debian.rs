@@ -9,13 +9,16 @@ use taskwatch_testbed::find_program;
 use crate::workspace::run;
 
 /// Programs, and the packages that bring them. None of these starts a service.
-const NEEDED: [(&str, &str); 6] = [
+const NEEDED: [(&str, &str); 8] = [
     ("mariadbd", "mariadb-server-core"),
     ("mariadb-install-db", "mariadb-server-core"),
     ("mariadb", "mariadb-client-core"),
     ("python3", "python3"),
     ("script", "bsdutils"),
     ("chromedriver", "chromium-driver"),
+    // libFuzzer is C++.
+    ("c++", "g++"),
+    ("strip", "binutils"),
 ];
 
 /// Installs what is missing; asks no network if nothing is.
