@@ -67,6 +67,12 @@ mod tests {
             }
             state() == wanted
         };
+        // Spawned means that it is about to become another program, whose environment is not there yet.
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while fs::read(format!("/proc/{}/environ", child.id())).unwrap().is_empty() {
+            assert!(std::time::Instant::now() < until, "it never gets its environment");
+            std::thread::yield_now();
+        }
         let frozen = Frozen::by_variable("TASKWATCH_FROZEN", "this one").unwrap();
         assert_eq!(frozen.count(), 1);
         assert!(is('T'));
