@@ -15,6 +15,10 @@ impl Condition {
         Self { bad: AtomicBool::new(false), recovery }
     }
 
+    pub(crate) fn is_bad(&self) -> bool {
+        self.bad.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn trouble(&self, observer: &dyn Observer, what: &str) {
         if !self.bad.swap(true, Ordering::Relaxed) {
             observer.notice(&Notice::Trouble(what));

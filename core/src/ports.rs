@@ -184,6 +184,14 @@ pub trait EventSource: Send + Sync {
     /// Passes on what became of deliveries. Called after the decision has been committed.
     async fn answer(&self, answers: Vec<Answered>) -> Result<(), SourceError>;
 
+    /// Whether deliveries may be kept for some minutes while the store does not answer: the source keeps them from others
+    /// meanwhile, and whoever waits for their answers has time. The engine then claims them as soon as it can and asks for
+    /// no others until it has; otherwise it sends them back, and finds out with others whether the store answers again. In
+    /// the same way, attempts that were [not begun](FailureKind::NotBegun) are repeated until they are.
+    fn keeps(&self) -> bool {
+        false
+    }
+
     /// Waits until deliveries are lost that were handed over and not answered yet, such as messages whose visibility could
     /// not be renewed: others may be given them. Answers with their receipts, never with none; whatever still runs for
     /// these alone is cut off, and that is a failed attempt. Each is told once, and the source is asked again after each
@@ -240,6 +248,10 @@ pub enum FailureKind {
         /// What the other side asked for.
         after: Option<Duration>,
     },
+    /// Nothing was done: what does the work could not be started or reached, and so it most likely is for all tasks. Where
+    /// the source [keeps](EventSource::keeps) its deliveries that costs no attempt: others are tried one at a time, after
+    /// growing pauses, until one gets further. Where it does not, this is a [`FailureKind::Retry`].
+    NotBegun,
     /// The work was cut off and may be half done: try again by the backoff, unless the task must not run twice.
     CutOff,
     /// Trying again will not help.
@@ -250,6 +262,11 @@ impl Failure {
     /// Try again, by the backoff.
     pub fn retry(reason: impl Into<String>) -> Self {
         Self { kind: FailureKind::Retry { after: None }, reason: reason.into() }
+    }
+
+    /// Nothing was done: see [`FailureKind::NotBegun`].
+    pub fn not_begun(reason: impl Into<String>) -> Self {
+        Self { kind: FailureKind::NotBegun, reason: reason.into() }
     }
 
     /// Try again after this long.

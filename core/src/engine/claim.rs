@@ -23,8 +23,10 @@ pub(super) struct Claimed {
 pub(super) struct Claims {
     pub(super) claimed: Vec<Claimed>,
     pub(super) answered: Vec<Answered>,
-    /// The database could not be asked.
+    /// The database could not be asked, or would not take them.
     pub(super) failed: bool,
+    /// Those that it could not be asked about, and why.
+    pub(super) unclaimed: Vec<(Delivery, Why)>,
 }
 
 /// What a row means for whoever wants to run it.
@@ -45,6 +47,15 @@ struct Terms {
     lease_until: Timestamp,
 }
 
+impl Terms {
+    /// For this row. Where the clock says that the row is still to be added, it is behind that of whoever added it: what
+    /// was due from the beginning is due, and need not be sent back until this clock has caught up.
+    fn on(self, row: &TaskRow) -> Self {
+        let behind = row.created.since(self.now);
+        Self { now: self.now + behind, lease_until: self.lease_until + behind, ..self }
+    }
+}
+
 impl Engine {
     fn terms(&self) -> Terms {
         let now = self.parts.clock.now();
@@ -57,6 +68,7 @@ impl Engine {
 
     /// Looks at the row and decides what to write and what it means.
     fn judge(&self, row: &TaskRow, terms: Terms, trace: Option<&str>) -> (Option<Change>, Verdict) {
+        let terms = terms.on(row);
         let mut draft = match self.meet(row, terms.now, trace) {
             Ok(draft) => draft,
             Err(unknown) => return (None, Verdict::UnknownStatus(unknown.to_owned())),
@@ -158,22 +170,32 @@ impl Engine {
                     claims.failed &= alone.failed;
                     claims.claimed.extend(alone.claimed);
                     claims.answered.extend(alone.answered);
+                    claims.unclaimed.extend(alone.unclaimed);
                 }
             }
             Err(error) => {
                 claims.failed = true;
-                let why = match &error {
-                    StoreError::Refused(_) => Why::StoreRefused(error.to_string()),
-                    StoreError::Unavailable(_) | StoreError::Unknown(_) => Why::StoreFailed(error.to_string()),
-                };
-                for delivery in announced.into_values().flatten() {
-                    // Ever longer, so that an outage does not use up the receives that a queue allows a message.
-                    let after = self.parts.policy.while_down(delivery.receive_count);
-                    claims.answered.push(Answered { delivery, answer: Answer::RetryAfter(after), why: why.clone() });
+                let deliveries = announced.into_values().flatten();
+                match &error {
+                    StoreError::Refused(_) => {
+                        let why = Why::StoreRefused(error.to_string());
+                        claims.answered.extend(deliveries.map(|delivery| self.not_asked(delivery, why.clone())));
+                    }
+                    StoreError::Unavailable(_) | StoreError::Unknown(_) => {
+                        let why = Why::StoreFailed(error.to_string());
+                        claims.unclaimed.extend(deliveries.map(|delivery| (delivery, why.clone())));
+                    }
                 }
             }
         }
         claims
+    }
+
+    /// The answer for a delivery that the database was not, or not successfully, asked about. Ever longer, so that an outage
+    /// does not use up the receives that a queue allows a message.
+    pub(super) fn not_asked(&self, delivery: Delivery, why: Why) -> Answered {
+        let after = self.parts.policy.while_down(delivery.receive_count);
+        Answered { delivery, answer: Answer::RetryAfter(after), why }
     }
 
     fn take(
@@ -222,7 +244,7 @@ impl Engine {
         let started = entries.last();
         // Adopted, Overwritten or Abandoned may have come right before it, and say since when it was due.
         let due = entries.iter().rev().nth(1).map_or(row.due, |before| before.due);
-        self.took(Metric::TaskWait, due, terms.now);
+        self.took(Metric::TaskWait, due, terms.on(row).now);
         Attempt {
             task: row.task(),
             number: started.map_or(row.attempt, |entry| entry.attempt),
@@ -230,7 +252,7 @@ impl Engine {
             created: row.created,
             token: terms.token,
             started: terms.now,
-            lease_until: terms.lease_until,
+            lease_until: terms.on(row).lease_until,
             trace,
         }
     }

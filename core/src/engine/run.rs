@@ -6,18 +6,29 @@ use std::panic::AssertUnwindSafe;
 use futures_util::future::{AbortRegistration, Abortable, Either, FutureExt, select};
 
 use super::{Attempt, Engine};
-use crate::ports::{AttemptInfo, Failure};
+use crate::ports::{AttemptInfo, Failure, FailureKind};
 use crate::time::Timestamp;
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Ended {
     Completed,
+    /// Of the kind [`FailureKind::NotBegun`] it is given back like one that was cut off untried.
     Failed(Failure),
     Panicked(String),
     TimedOut(String),
     /// By the engine, before it was done.
     CutOff(Cut),
+}
+
+impl Ended {
+    /// Nothing was done, because what does the work could not be started or reached.
+    pub(super) fn is_not_begun(&self) -> Option<&str> {
+        match self {
+            Self::Failed(Failure { kind: FailureKind::NotBegun, reason }) => Some(reason),
+            _ => None,
+        }
+    }
 }
 
 /// Why the engine did not let an attempt end by itself.

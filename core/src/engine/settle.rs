@@ -65,6 +65,10 @@ impl Engine {
             Ended::Panicked(reason) | Ended::TimedOut(reason) => {
                 self.failed(finished, FailureKind::Retry { after: None }, reason)
             }
+            Ended::Failed(failure) if failure.kind == FailureKind::NotBegun => {
+                let due = at + self.parts.policy.retry_delay;
+                (Event::Released { token, due }, Some(failure.reason.clone()))
+            }
             Ended::Failed(failure) => self.failed(finished, failure.kind, &failure.reason),
         };
         let half_done = match &finished.ended {
@@ -80,11 +84,9 @@ impl Engine {
         let attempt = &finished.attempt;
         let then = match kind {
             FailureKind::Permanent => Then::GiveUp { now: finished.at },
-            FailureKind::Retry { .. } | FailureKind::CutOff if attempt.number >= attempt.max => {
-                Then::GiveUp { now: finished.at }
-            }
+            _ if attempt.number >= attempt.max => Then::GiveUp { now: finished.at },
             FailureKind::Retry { after: Some(after) } => Then::Retry { due: finished.at + after.min(LONGEST_LEASE) },
-            FailureKind::Retry { after: None } | FailureKind::CutOff => {
+            FailureKind::Retry { after: None } | FailureKind::CutOff | FailureKind::NotBegun => {
                 let delay = self.parts.policy.backoff.delay(attempt.number, &*self.parts.entropy);
                 Then::Retry { due: finished.at + delay }
             }
@@ -153,7 +155,7 @@ impl Engine {
                 (Answer::RetryAfter(due.since(one.at)), Why::WillRetry(reason()))
             }
             Event::Failed { then: Then::GiveUp { .. }, .. } => (Answer::DeadLetter, Why::Dead(reason())),
-            Event::Released { .. } => (Answer::RetryAfter(std::time::Duration::ZERO), Why::Released(reason())),
+            Event::Released { due, .. } => (Answer::RetryAfter(due.since(one.at)), Why::Released(reason())),
             _ => (Answer::Acknowledge, Why::Completed),
         }
     }

@@ -31,6 +31,9 @@ pub(crate) struct Call {
     pub(crate) at: Duration,
 }
 
+/// How long a transaction waits for a row that somebody else has locked.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
 /// What goes wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -142,6 +145,10 @@ impl Store for Flaky {
         self.check(select, decide).await?;
         let locked = *lock(&self.locked);
         let deciding = |row: &TaskRow| decide(row).filter(|_| locked != Some(row.id));
+        if matches!((locked, select), (Some(task), Select::Ids(ids)) if ids.contains(&task)) {
+            // Whoever locks it may soon be done.
+            self.clock.sleep(LOCK_WAIT).await;
+        }
         let decide: &Decide<'_> = if locked.is_some() { &deciding } else { decide };
         through(self.fault(kind), &self.clock, self.rows.transact(select, decide)).await
     }

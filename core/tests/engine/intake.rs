@@ -51,6 +51,32 @@ fn a_full_engine_asks_for_nothing() {
 }
 
 #[test]
+fn what_is_over_in_a_moment_leaves_its_place_before_more_is_asked_for() {
+    let bench = Bench::new(|_, _| Act::done()).with(|policy| policy.concurrency = 16);
+    let tasks = bench.add_many(26);
+    let replies = [&tasks[..10], &tasks[10..16], &tasks[16..]].map(|some| Reply::Tasks(some.to_vec()));
+    let feed = Feed::once(&bench.clock, replies);
+    bench.drive(&feed, &taskwatch_core::stop::Stop::never());
+    let asked: Vec<_> = feed.asked().iter().map(|asked| (asked.at, asked.max)).collect();
+    assert_eq!(asked, [(Duration::ZERO, 16); 4], "nobody waits for that either");
+    bench.audit();
+}
+
+#[test]
+fn what_lasts_holds_up_nobody_for_longer_than_a_moment() {
+    for (running, pause) in [(1, ms(1)), (12, ms(1)), (13, ms(5))] {
+        let bench = Bench::new(|_, _| Act::takes(secs(9))).with(|policy| {
+            (policy.concurrency, policy.linger) = (16, ms(5));
+        });
+        let tasks = bench.add_many(running);
+        let feed = Feed::once(&bench.clock, [Reply::Tasks(tasks)]);
+        bench.drive(&feed, &taskwatch_core::stop::Stop::never());
+        let asked: Vec<_> = feed.asked().iter().map(|asked| (asked.at, asked.max)).collect();
+        assert_eq!(asked, [(Duration::ZERO, 16), (pause, 16 - running)]);
+    }
+}
+
+#[test]
 fn a_source_that_fails_is_asked_with_growing_pauses() {
     let bench = Bench::new(|_, _| Act::done());
     let task = bench.add_one();

@@ -212,3 +212,42 @@ fn work_whose_delivery_its_source_has_lost_is_cut_off_and_the_rest_goes_on() {
     assert_eq!((bench.status(tasks[1]), feed.answered_at(tasks[1])), (Some(Status::Completed), vec![secs(100)]));
     bench.audit();
 }
+
+/// The process or its machine stood still, or the clock was set.
+#[test]
+fn a_leap_in_time_cuts_off_only_what_others_have_taken_over() {
+    let bench = Bench::new(|_, attempt| Act::takes(if attempt == 1 { secs(800) } else { secs(1) }));
+    let tasks = bench.add_many(2);
+    bench.store.fails(|call| if call.kind == Kind::Extend { Fault::Slow(ms(200)) } else { Fault::No });
+    let other = bench.worker("two", 2);
+    let leap = async {
+        bench.clock.sleep(secs(70)).await;
+        bench.clock.advance(secs(3_600));
+        let answers = other.process(vec![Delivery::of(tasks[0], "again")], &Stop::never()).await;
+        assert_eq!(answers[0].why, Why::Completed);
+    };
+    let (engine, stop) = (bench.engine(), Stop::never());
+    let deliveries = tasks.iter().map(|task| Delivery::of(*task, task.to_string())).collect();
+    let (answers, ()) = bench.clock.run(futures_util::future::join(engine.process(deliveries, &stop), leap));
+    let why = |task| answers.iter().find(|one| one.delivery.task() == Some(task)).map(|one| &one.why);
+    assert_eq!((why(tasks[0]), why(tasks[1])), (Some(&Why::StaleLease), Some(&Why::Completed)));
+    assert_eq!(bench.events(tasks[1]), [Added, Started, Completed], "its lease was as good as before");
+    assert_eq!(bench.count(Metric::StaleLeases), 1);
+    bench.audit();
+}
+
+#[test]
+fn a_leap_in_time_during_an_outage_cuts_off_a_moment_later() {
+    let bench = Bench::new(|_, _| Act::takes(secs(800)));
+    let task = bench.add_one();
+    bench.store.fails(|call| if call.kind == Kind::Extend { Fault::Unavailable } else { Fault::No });
+    let leap = async {
+        bench.clock.sleep(secs(10)).await;
+        bench.clock.advance(secs(100));
+    };
+    let answered = work_while(&bench, task, leap);
+    assert!(matches!(answered.why, Why::WillRetry(_)), "{answered:?}");
+    let (ended, by_itself) = bench.handler.the_run().ended.unwrap();
+    assert!(!by_itself && ended <= secs(116), "a twelfth of the lease later: {ended:?}");
+    bench.audit();
+}

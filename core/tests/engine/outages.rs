@@ -122,6 +122,29 @@ fn a_result_whose_row_is_locked_is_kept_and_holds_up_no_other() {
 }
 
 #[test]
+fn a_row_that_stays_locked_does_not_hold_up_those_that_come_after() {
+    let bench = Bench::new(|_, _| Act::takes(secs(1)));
+    let tasks = bench.add_many(100);
+    let first = tasks[0];
+    let somebody = async {
+        bench.clock.sleep(ms(500)).await;
+        bench.store.is_locked(Some(first));
+        bench.clock.sleep(secs(40)).await;
+        bench.store.is_locked(None);
+    };
+    let feed = Feed::for_ever(&bench.clock, [Reply::Tasks(tasks.clone()), Reply::Waits(secs(1))]);
+    let (engine, stop) = (bench.engine(), bench.stop_after(secs(60)));
+    bench.clock.run(join(engine.drive(&feed, &stop), somebody));
+    let ended = |task| bench.last_entry(task).at.since(START);
+    assert!(tasks.iter().all(|task| bench.status(*task) == Some(Status::Completed)));
+    let written = feed.answered_at(first)[0];
+    assert!((ms(40_500)..secs(46)).contains(&written), "{written:?}");
+    let last = tasks[1..].iter().map(|task| ended(*task)).max();
+    assert!(last < Some(secs(15)), "100 tasks of 1 s, 16 at a time, and one wait for the lock: {last:?}");
+    bench.audit();
+}
+
+#[test]
 fn a_task_whose_row_is_locked_is_sent_back_and_holds_up_no_other() {
     let bench = Bench::new(|_, _| Act::done());
     let tasks = bench.add_many(3);

@@ -1,8 +1,10 @@
 //! What an attempt can come to: panics, time limits, duplicates in a batch.
 
 use taskwatch_core::delivery::{Answer, Delivery, Why};
+use taskwatch_core::laws::Audit;
+use taskwatch_core::ledger::{Origin, Source};
 use taskwatch_core::metric::Metric;
-use taskwatch_core::ports::Failure;
+use taskwatch_core::ports::{Clock as _, Failure, Store as _};
 use taskwatch_core::task::{NewTask, OnAbandon, Status};
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Started};
 
@@ -136,4 +138,23 @@ fn a_row_deleted_under_its_attempt_is_acknowledged() {
     assert_eq!((&answers[0].answer, &answers[0].why), (&Answer::Acknowledge, &Why::NoSuchTask));
     assert_eq!(bench.count(Metric::StaleLeases), 1, "zero rows changed");
     bench.audit();
+}
+
+#[test]
+fn a_clock_that_is_behind_that_of_whoever_adds_tasks_sends_none_of_them_back() {
+    let bench = Bench::new(|_, _| Act::takes(secs(100)));
+    let ahead = bench.clock.now() + secs(3_600);
+    let added = bench.clock.run(bench.rows.insert(
+        &[NewTask::titled("from the future")],
+        &Origin::new(Source::Local, "ahead"),
+        ahead,
+    ));
+    let task = added.unwrap()[0].task();
+    assert_eq!(bench.process_one(task), (Answer::Acknowledge, Why::Completed));
+    let entries = bench.record(task).entries;
+    assert_eq!(entries.iter().map(|entry| entry.event).collect::<Vec<_>>(), [Added, Started, Completed]);
+    assert_eq!((entries[1].at, entries[2].at.since(START)), (ahead, secs(100)));
+    let mut audit = Audit::new();
+    bench.rows.snapshot().iter().for_each(|record| audit.observe(record));
+    assert!(audit.finish().balanced());
 }

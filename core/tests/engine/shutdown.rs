@@ -54,6 +54,24 @@ fn what_does_not_finish_is_given_back_and_costs_no_attempt() {
 }
 
 #[test]
+fn the_drain_ends_early_when_time_is_up() {
+    for (stop_after, time_up_after, cut_off_at) in
+        [(30, 37, 37), (30, 30, 30), (30, 10, 10), (30, 50, 50), (30, 90, 50)]
+    {
+        let bench = Bench::new(|_, _| Act::takes(secs(500)));
+        let task = bench.add_one();
+        let feed = Feed::for_ever(&bench.clock, [Reply::Tasks(vec![task]), Reply::Waits(secs(1))]);
+        let time_up = bench.stop_after(secs(time_up_after));
+        let stop = bench.stop_after(secs(stop_after)).until(async move { time_up.wait().await });
+        bench.drive(&feed, &stop);
+        assert_eq!(feed.answers(), [released(SHUTTING_DOWN)]);
+        assert_eq!(bench.handler.the_run().ended, Some((secs(cut_off_at), false)), "{time_up_after}");
+        assert_eq!((bench.row(task).attempt, bench.events(task)), (0, vec![Added, Started, Released]));
+        bench.audit();
+    }
+}
+
+#[test]
 fn work_that_must_not_run_twice_is_given_up_when_it_is_cut_off() {
     let bench = Bench::new(|_, _| Act::takes(secs(500)));
     let task = bench.add(&[NewTask { on_abandon: OnAbandon::Fail, ..NewTask::titled("once") }])[0];

@@ -39,6 +39,9 @@ pub(crate) struct Feed {
     asked: Mutex<Vec<Asked>>,
     answered: Mutex<Vec<(Duration, Answered)>>,
     deaf: bool,
+    keeps: bool,
+    /// How often each delivery has come, as the source tells.
+    receive_count: u32,
     losses: Mutex<VecDeque<(Duration, Vec<TaskId>)>>,
     handler: Option<Arc<Scripted>>,
 }
@@ -53,6 +56,8 @@ impl Feed {
             asked: Mutex::default(),
             answered: Mutex::default(),
             deaf: false,
+            keeps: false,
+            receive_count: 1,
             losses: Mutex::default(),
             handler: None,
         }
@@ -71,6 +76,16 @@ impl Feed {
     /// Takes no answers.
     pub(crate) fn deaf(self) -> Self {
         Self { deaf: true, ..self }
+    }
+
+    /// Keeps what it has handed over from others.
+    pub(crate) fn keeping(self) -> Self {
+        Self { keeps: true, ..self }
+    }
+
+    /// For the so many-th time.
+    pub(crate) fn again(self, receive_count: u32) -> Self {
+        Self { receive_count, ..self }
     }
 
     /// Looks how many handlers are at work when it is asked.
@@ -115,7 +130,9 @@ impl EventSource for Feed {
         let Some(reply) = self.next(max) else { return Ok(None) };
         match reply {
             Reply::Tasks(tasks) => {
-                Ok(Some(tasks.into_iter().map(|task| Delivery::of(task, task.to_string())).collect()))
+                let receive_count = self.receive_count;
+                let delivery = |task: TaskId| Delivery { receive_count, ..Delivery::of(task, task.to_string()) };
+                Ok(Some(tasks.into_iter().map(delivery).collect()))
             }
             Reply::Nothing => Ok(Some(Vec::new())),
             Reply::Fails => Err(SourceError("the queue does not answer".to_owned())),
@@ -133,6 +150,10 @@ impl EventSource for Feed {
         let at = self.clock.now().since(START);
         lock(&self.answered).extend(answers.into_iter().map(|answered| (at, answered)));
         Ok(())
+    }
+
+    fn keeps(&self) -> bool {
+        self.keeps
     }
 
     async fn lost(&self) -> Vec<String> {

@@ -12,28 +12,43 @@ use super::{Alarm, Drive, Ending, Event, Held, Intake};
 use crate::delivery::{Delivery, Subject};
 use crate::ports::SourceError;
 
+/// Nobody notices it.
+const MOMENT: Duration = Duration::from_millis(1);
+
 impl Drive<'_> {
     pub(super) fn receive(&mut self) {
         let free = self.hold.saturating_sub(self.running + self.waiting.len());
         // Results that cannot be written must not pile up.
-        let choked = self.finished.len() > self.hold || self.settle_pause.on;
-        if free == 0 || choked || self.intake_pause.on || self.ending != Ending::No {
+        let choked = self.finished.len() + self.held_up.len() > self.hold || self.settle_pause.on;
+        if free == 0 || choked || self.intake_pause.on || self.handler_pause.on || self.ending != Ending::No {
             return;
         }
+        if self.intake == Intake::Idle && self.claim_kept() {
+            return;
+        }
+        // One is enough to find out whether what does the work can be reached again.
+        let free = if self.handling.is_bad() { 1 } else { free };
+        let could_gather = free < self.hold && !self.handling.is_bad();
         match self.intake {
-            Intake::Idle if free < self.hold / 4 => self.gather(),
-            Intake::Idle | Intake::Gathered => {
+            Intake::Idle if could_gather => {
+                self.intake = Intake::Gathering;
+                // Short attempts are over in a moment, and then a whole claim is asked for; for long ones it is longer.
+                let few = free < self.hold / 4;
+                self.ring(if few { self.engine.parts.policy.linger.max(MOMENT) } else { MOMENT }, Alarm::Gathered);
+            }
+            Intake::Gathering if could_gather => {}
+            Intake::Idle | Intake::Gathering | Intake::Gathered => {
                 self.intake = Intake::Receiving;
                 self.start(self.source.receive(free).map(Event::Received));
             }
-            Intake::Gathering | Intake::Receiving | Intake::Claiming | Intake::Ended => {}
+            Intake::Resting | Intake::Receiving | Intake::Claiming | Intake::Ended => {}
         }
     }
 
-    fn gather(&mut self) {
-        self.intake = Intake::Gathering;
-        let moment = self.engine.parts.policy.linger.max(Duration::from_millis(1));
-        self.ring(moment, Alarm::Gathered);
+    /// A source ought to have waited by itself; one that has not does not turn this into a tight circle.
+    fn rest(&mut self) {
+        self.intake = Intake::Resting;
+        self.ring(self.engine.parts.policy.linger.max(MOMENT), Alarm::Gathered);
     }
 
     pub(super) fn received(&mut self, received: Result<Option<Vec<Delivery>>, SourceError>) {
@@ -45,8 +60,7 @@ impl Drive<'_> {
                 if self.ending != Ending::No {
                     self.send_back(deliveries);
                 } else if deliveries.is_empty() {
-                    // A source ought to have waited by itself; one that has not does not turn this into a tight circle.
-                    self.gather();
+                    self.rest();
                 } else {
                     self.intake = Intake::Claiming;
                     self.start(self.engine.claim(deliveries).map(Event::Claimed));
@@ -60,7 +74,7 @@ impl Drive<'_> {
     }
 
     /// What came too late: unclaimed deliveries go back as they are, claimed ones are released.
-    fn send_back(&mut self, deliveries: Vec<Delivery>) {
+    pub(super) fn send_back(&mut self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
             match &delivery.subject {
                 Subject::Claimed(attempt) => {
@@ -98,6 +112,7 @@ impl Drive<'_> {
             self.intake_pause.failures = 0;
         }
         self.answers.extend(claims.answered);
+        self.keep(claims.unclaimed);
         let now = self.now();
         for claimed in claims.claimed {
             if self.ending == Ending::No && claimed.attempt.lease_until > now {
@@ -110,6 +125,7 @@ impl Drive<'_> {
                 self.give_up_untried(claimed);
             }
         }
+        self.lost_meanwhile();
     }
 
     /// Starts handlers for those that wait, as far as there are free places.
@@ -136,6 +152,25 @@ impl Drive<'_> {
             let at = engine.parts.clock.now();
             Event::Ran { attempt, ended, at }
         });
+    }
+
+    /// Takes note of whether what does the work could be started or reached.
+    pub(super) fn handled(&mut self, ended: &Ended) {
+        let observer = &*self.engine.parts.observer;
+        match (ended.is_not_begun(), ended) {
+            (Some(reason), _) => {
+                self.handling.trouble(observer, reason);
+                if !self.handler_pause.on {
+                    let delay = self.handler_pause.begin(self.engine);
+                    self.ring(delay, Alarm::HandlerPauseOver);
+                }
+            }
+            (None, Ended::CutOff(_)) => {}
+            (None, _) => {
+                self.handler_pause.failures = 0;
+                self.handling.recovered(observer);
+            }
+        }
     }
 
     fn pause_intake(&mut self) {

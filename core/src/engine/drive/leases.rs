@@ -8,12 +8,22 @@ use crate::ports::{Lease, StoreError};
 use crate::task::TaskId;
 use crate::time::Timestamp;
 
+/// Whoever watches that this is alive need not know how long leases are.
+const LONGEST_REST: Duration = Duration::from_secs(10);
+
 impl Drive<'_> {
     /// Cuts off what ran past its lease, and renews all others once the first has used up a third of it.
+    ///
+    /// After a leap in time (this process or its machine stood still, or the clock was set) nothing is cut off before the
+    /// store was asked: there was no chance to renew, and leases that nobody has taken over are as good as before.
     pub(super) fn look_at_leases(&mut self) {
         let now = self.now();
-        self.cut_off(Cut::LeaseOver, |_, held| held.lease_until <= now);
         let whole = self.engine.parts.policy.lease;
+        let leapt = now.since(self.looked) > whole / 3;
+        self.looked = now;
+        if !leapt {
+            self.cut_off(Cut::LeaseOver, |_, held| held.lease_until <= now);
+        }
         let live = self.held.iter().filter(|(_, held)| held.cut.is_none());
         // More than a whole lease is left where the clock was put back.
         let is_due = |held: &Held| held.lease_until <= now + whole * 2 / 3 || held.lease_until > now + whole;
@@ -25,9 +35,11 @@ impl Drive<'_> {
 
     pub(super) fn look_at_leases_later(&self) {
         let now = self.now();
-        let often = self.engine.parts.policy.lease / 12;
+        let often = (self.engine.parts.policy.lease / 12).min(LONGEST_REST);
         let running = self.held.values().filter(|held| held.abort.is_some() && held.cut.is_none());
-        let first_end = running.map(|held| held.lease_until.since(now)).min().unwrap_or(often);
+        // One that is over already has just been asked about.
+        let ends = running.map(|held| held.lease_until.since(now)).filter(|left| !left.is_zero());
+        let first_end = ends.min().unwrap_or(often);
         self.ring(often.min(first_end).max(Duration::from_millis(1)), Alarm::LookAtLeases);
     }
 
@@ -63,6 +75,7 @@ impl Drive<'_> {
 
     /// Cuts off what none of its deliveries stands behind any more.
     pub(super) fn lost(&mut self, receipts: &[String]) {
+        self.lose_kept(receipts);
         for held in self.held.values_mut() {
             let mine = held.deliveries.iter().filter(|delivery| receipts.contains(&delivery.receipt));
             held.lost += mine.count();

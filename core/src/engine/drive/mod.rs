@@ -4,6 +4,7 @@
 //! waits. Nothing here is shared between threads, and nothing is polled for.
 
 mod intake;
+mod kept;
 mod leases;
 mod settlement;
 
@@ -14,6 +15,7 @@ use futures_util::FutureExt;
 use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
+use self::kept::Kept;
 use super::claim::Claims;
 use super::run::{Cut, Ended, Finished};
 use super::settle::Settlement;
@@ -31,8 +33,9 @@ const GRACE: Duration = Duration::from_secs(5);
 impl Engine {
     /// Works a source's deliveries until it has no more, or until `stop` is set and what was begun is done with.
     ///
-    /// Once `stop` is set nothing new is started; what still runs after [`crate::policy::Policy::drain`] is given back.
-    /// A store or source that fails is asked again after a growing pause, and observers are told.
+    /// Once `stop` is set nothing new is started; what still runs after [`crate::policy::Policy::drain`], or sooner when
+    /// [time is up](Stop::time_is_up), is given back. A store or source that fails is asked again after a growing pause,
+    /// and observers are told.
     pub async fn drive(&self, source: &dyn EventSource, stop: &Stop) {
         self.drive_holding(source, 0, stop).await;
     }
@@ -51,14 +54,21 @@ impl Engine {
             answers: Vec::new(),
             intake: Intake::Idle,
             intake_pause: Pause::default(),
+            kept: Kept::default(),
+            handling: Condition::good("what does the work can be reached again"),
+            handler_pause: Pause::default(),
             receiving: Condition::good("the event source answers again"),
             answering_works: Condition::good("the event source takes answers again"),
             settling: false,
+            held_up: Vec::new(),
+            settling_held_up: false,
+            held_up_pause: Pause::default(),
             one_by_one: 0,
             settle_pause: Pause::default(),
             linger: Linger::No,
             answering: 0,
             extending: false,
+            looked: self.parts.clock.now(),
             ending: Ending::No,
         };
         drive.run(stop).await;
@@ -71,6 +81,7 @@ enum Event {
     Claimed(Claims),
     Ran { attempt: Attempt, ended: Option<Ended>, at: Timestamp },
     Settled(Settlement),
+    SettledHeldUp(Settlement),
     Answered(Result<(), SourceError>),
     Lost(Vec<String>),
     Extended { until: Timestamp, asked: Vec<Lease>, lost: Result<Vec<TaskId>, StoreError> },
@@ -83,8 +94,11 @@ enum Alarm {
     Lingered,
     LookAtLeases,
     IntakePauseOver,
+    HandlerPauseOver,
     SettlePauseOver,
+    HeldUpPauseOver,
     Stop,
+    TimeIsUp,
     DrainOver,
     GraceOver,
 }
@@ -104,8 +118,10 @@ struct Held {
 #[derive(PartialEq)]
 enum Intake {
     Idle,
-    /// Waits a moment for more free places, or for more deliveries.
+    /// Waits a moment for more free places.
     Gathering,
+    /// Waits a moment for deliveries.
+    Resting,
     /// Enough are, or it has waited.
     Gathered,
     Receiving,
@@ -152,21 +168,31 @@ struct Drive<'a> {
     answers: Vec<Answered>,
     intake: Intake,
     intake_pause: Pause,
+    kept: Kept,
+    handling: Condition,
+    handler_pause: Pause,
     receiving: Condition,
     answering_works: Condition,
     settling: bool,
+    /// Results whose rows somebody else keeps locked. They hold up no others.
+    held_up: Vec<Finished>,
+    settling_held_up: bool,
+    held_up_pause: Pause,
     /// So many results are settled alone, because together one of them was refused.
     one_by_one: usize,
     settle_pause: Pause,
     linger: Linger,
     answering: usize,
     extending: bool,
+    /// When the leases were last looked at.
+    looked: Timestamp,
     ending: Ending,
 }
 
 impl<'a> Drive<'a> {
     async fn run(mut self, stop: &'a Stop) {
         self.start(stop.wait().map(|()| Event::Rang(Alarm::Stop)));
+        self.start(stop.time_is_up().map(|()| Event::Rang(Alarm::TimeIsUp)));
         self.look_at_leases_later();
         self.listen();
         // At once, so that a stop that is set already starts nothing.
@@ -191,7 +217,7 @@ impl<'a> Drive<'a> {
         let no_more = match self.intake {
             Intake::Ended => true,
             Intake::Receiving | Intake::Claiming => self.ending == Ending::Over,
-            Intake::Idle | Intake::Gathering | Intake::Gathered => self.ending != Ending::No,
+            Intake::Idle | Intake::Gathering | Intake::Resting | Intake::Gathered => self.ending != Ending::No,
         };
         let answered = self.answers.is_empty() && (self.answering == 0 || self.ending == Ending::Over);
         no_more && self.held.is_empty() && answered
@@ -223,6 +249,7 @@ impl<'a> Drive<'a> {
         self.receive();
         self.begin_waiting();
         self.settle();
+        self.settle_held_up();
         self.answer();
     }
 
@@ -232,6 +259,7 @@ impl<'a> Drive<'a> {
             Event::Claimed(claims) => self.claimed(claims),
             Event::Ran { attempt, ended, at } => self.ran(attempt, ended, at),
             Event::Settled(settled) => self.settled(settled),
+            Event::SettledHeldUp(settled) => self.settled_held_up(settled),
             Event::Answered(answered) => {
                 self.answering -= 1;
                 // Unanswered deliveries come again and find their tasks settled.
@@ -248,18 +276,22 @@ impl<'a> Drive<'a> {
 
     fn rang(&mut self, alarm: Alarm) {
         match alarm {
-            Alarm::Gathered if self.intake == Intake::Gathering => self.intake = Intake::Gathered,
+            Alarm::Gathered if matches!(self.intake, Intake::Gathering | Intake::Resting) => {
+                self.intake = Intake::Gathered;
+            }
             Alarm::Gathered => {}
             Alarm::Lingered => self.linger = Linger::Over,
             Alarm::LookAtLeases => self.look_at_leases(),
             Alarm::IntakePauseOver => self.intake_pause.on = false,
+            Alarm::HandlerPauseOver => self.handler_pause.on = false,
             Alarm::SettlePauseOver => self.settle_pause.on = false,
+            Alarm::HeldUpPauseOver => self.held_up_pause.on = false,
             Alarm::Stop => self.stop(),
-            Alarm::DrainOver => {
-                self.ending = Ending::Drained;
-                self.cut_off(Cut::Shutdown, |_, _| true);
-                self.ring(GRACE, Alarm::GraceOver);
+            Alarm::TimeIsUp => {
+                self.stop();
+                self.end_drain();
             }
+            Alarm::DrainOver => self.end_drain(),
             Alarm::GraceOver => {
                 self.ending = Ending::Over;
                 self.let_all_go();
@@ -273,7 +305,17 @@ impl<'a> Drive<'a> {
             while let Some(attempt) = self.waiting.pop_front() {
                 self.untried(attempt);
             }
+            self.send_back_kept();
             self.ring(self.engine.parts.policy.drain, Alarm::DrainOver);
+        }
+    }
+
+    /// Once: either by its own time, or by that of the machine.
+    fn end_drain(&mut self) {
+        if self.ending == Ending::Draining {
+            self.ending = Ending::Drained;
+            self.cut_off(Cut::Shutdown, |_, _| true);
+            self.ring(GRACE, Alarm::GraceOver);
         }
     }
 }

@@ -6,10 +6,10 @@ use futures_util::FutureExt;
 
 use super::super::Attempt;
 use super::super::run::{Cut, Ended, Finished};
-use super::super::settle::Settlement;
+use super::super::settle::{Settled, Settlement};
 use super::{Alarm, Drive, Ending, Event, Intake, Linger};
 use crate::delivery::{Answer, Answered, Why};
-use crate::ports::{Lease, StoreError};
+use crate::ports::{Failure, FailureKind, Lease, StoreError};
 use crate::time::Timestamp;
 
 impl Drive<'_> {
@@ -21,6 +21,14 @@ impl Drive<'_> {
             held.cut
         });
         let ended = ended.unwrap_or_else(|| Ended::CutOff(cut.unwrap_or(Cut::Shutdown)));
+        let ended = match ended {
+            // Whoever waits for the answer is not to wait until it can be reached, which may be never.
+            Ended::Failed(Failure { kind: FailureKind::NotBegun, reason }) if !self.source.keeps() => {
+                Ended::Failed(Failure::retry(reason))
+            }
+            other => other,
+        };
+        self.handled(&ended);
         self.finished.push(Finished { attempt, ended, at });
     }
 
@@ -55,12 +63,7 @@ impl Drive<'_> {
         match settled {
             Ok(settled) => {
                 self.settle_pause.failures = 0;
-                for (finished, answer, why) in settled.answered {
-                    self.let_go(finished.attempt.lease(), &answer, &why);
-                }
-                if !settled.held_up.is_empty() {
-                    self.settle_again(settled.held_up, "the row is locked by somebody else".to_owned());
-                }
+                self.written(settled);
             }
             // One that the database will not take must not hold up the others.
             Err((finished, StoreError::Refused(_))) if finished.len() > 1 => {
@@ -77,10 +80,60 @@ impl Drive<'_> {
         }
     }
 
+    fn written(&mut self, settled: Settled) {
+        for (finished, answer, why) in settled.answered {
+            if finished.ended.is_not_begun().is_some() {
+                self.let_go_for_longer(finished.attempt.lease(), &answer, &why);
+            } else {
+                self.let_go(finished.attempt.lease(), &answer, &why);
+            }
+        }
+        if !settled.held_up.is_empty() {
+            let kept = self.worth_keeping(settled.held_up, "the row is locked by somebody else".to_owned());
+            self.held_up.extend(kept);
+            if !self.held_up_pause.on {
+                let delay = self.held_up_pause.begin(self.engine);
+                self.ring(delay, Alarm::HeldUpPauseOver);
+            }
+        }
+    }
+
+    /// Results whose rows were locked are written by themselves: each time the store waits a while for them.
+    pub(super) fn settle_held_up(&mut self) {
+        if self.held_up.is_empty() || self.settling_held_up || self.held_up_pause.on {
+            return;
+        }
+        self.settling_held_up = true;
+        let now = distinct(&mut self.held_up);
+        self.start(self.engine.settle(now).map(Event::SettledHeldUp));
+    }
+
+    pub(super) fn settled_held_up(&mut self, settled: Settlement) {
+        self.settling_held_up = false;
+        match settled {
+            Ok(settled) => {
+                if settled.held_up.is_empty() {
+                    self.held_up_pause.failures = 0;
+                }
+                self.written(settled);
+            }
+            // It is not the locks any more.
+            Err((finished, _)) => self.finished.extend(finished),
+        }
+    }
+
+    fn settle_again(&mut self, finished: Vec<Finished>, why: String) {
+        let kept = self.worth_keeping(finished, why);
+        self.finished.extend(kept);
+        let delay = self.settle_pause.begin(self.engine);
+        self.ring(delay, Alarm::SettlePauseOver);
+    }
+
     /// A result is worth keeping: perhaps nobody has taken the task over. Once this drive has to end, it is kept as long
     /// as nobody can have.
-    fn settle_again(&mut self, finished: Vec<Finished>, why: String) {
+    fn worth_keeping(&mut self, finished: Vec<Finished>, why: String) -> Vec<Finished> {
         let (now, why) = (self.now(), Why::StoreFailed(why));
+        let mut kept = Vec::new();
         let ending = self.intake == Intake::Ended || self.ending != Ending::No;
         for one in finished {
             let lease = one.attempt.lease();
@@ -88,11 +141,10 @@ impl Drive<'_> {
             if matches!(self.ending, Ending::Drained | Ending::Over) || (ending && over) {
                 self.let_go(lease, &Answer::RetryAfter(self.engine.parts.policy.retry_delay), &why);
             } else {
-                self.finished.push(one);
+                kept.push(one);
             }
         }
-        let delay = self.settle_pause.begin(self.engine);
-        self.ring(delay, Alarm::SettlePauseOver);
+        kept
     }
 
     /// Answers every delivery of the attempt, and forgets it.
@@ -103,6 +155,18 @@ impl Drive<'_> {
             answer: answer.clone(),
             why: why.clone(),
         }));
+    }
+
+    /// The same, and ever longer for a delivery that comes again and again: it costs a receive, which a queue counts.
+    fn let_go_for_longer(&mut self, lease: Lease, answer: &Answer, why: &Why) {
+        let before = self.answers.len();
+        self.let_go(lease, answer, why);
+        let policy = &self.engine.parts.policy;
+        for answered in &mut self.answers[before..] {
+            if let Answer::RetryAfter(after) = &mut answered.answer {
+                *after = policy.while_down(answered.delivery.receive_count).max(*after);
+            }
+        }
     }
 
     /// The last resort at the end: what could not be settled comes again.
