@@ -48,6 +48,29 @@ pub enum AnnounceError {
     NoRegion(Target),
 }
 
+/// Why a target cannot be looked at: phrased to follow "failed to".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LookError {
+    /// Who may publish need not be allowed to look.
+    #[error("look at {target}: the credentials do not allow {action}: {why}")]
+    NotAllowed {
+        /// Where to.
+        target: Target,
+        /// The IAM action that is missing.
+        action: &'static str,
+        /// The other side's words.
+        why: String,
+    },
+    /// It is not there, or not to be reached.
+    #[error("look at {target}: {why}")]
+    Failed {
+        /// Where to.
+        target: Target,
+        /// The other side's words.
+        why: String,
+    },
+}
+
 impl fmt::Debug for Announce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Announce").field("target", &self.target.name).finish_non_exhaustive()
@@ -91,6 +114,28 @@ impl Announce {
     #[must_use]
     pub const fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// Whether the topic or queue is there and can be reached. Takes `sns:GetTopicAttributes` or `sqs:GetQueueAttributes`,
+    /// which publishing does not.
+    ///
+    /// # Errors
+    /// [`LookError`]
+    pub async fn look(&self) -> Result<(), LookError> {
+        let name = &self.target.name;
+        let (looked, action) = match &self.client {
+            #[cfg(feature = "sns")]
+            Client::Sns(client) => (crate::sns::look(client, name).await, "sns:GetTopicAttributes"),
+            #[cfg(feature = "sqs")]
+            Client::Sqs(client) => (crate::sqs::look(client, name).await, "sqs:GetQueueAttributes"),
+        };
+        let target = || self.target.clone();
+        looked.map_err(|(code, why)| match code.as_deref() {
+            Some("AccessDenied" | "AccessDeniedException" | "AuthorizationError") => {
+                LookError::NotAllowed { target: target(), action, why }
+            }
+            _ => LookError::Failed { target: target(), why },
+        })
     }
 
     /// One call for a batch, and another for those of it that were refused as they were and can do with less.

@@ -39,7 +39,7 @@ mod sns;
 mod sqs;
 mod target;
 
-pub use announce::{Announce, AnnounceError, CONCURRENT_CALLS, PATIENCE};
+pub use announce::{Announce, AnnounceError, CONCURRENT_CALLS, LookError, PATIENCE};
 pub use target::{Target, TargetError};
 pub use taskwatch_aws::AwsSettings;
 

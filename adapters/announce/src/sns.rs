@@ -24,6 +24,12 @@ pub(crate) async fn publish(client: &Client, topic: &str, entries: &[Entry]) -> 
     Ok(answer.outcomes(entries.len()))
 }
 
+/// `GetTopicAttributes`; `Err` with the error's code, if the other side gave any, and its words.
+pub(crate) async fn look(client: &Client, topic: &str) -> Result<(), (Option<String>, String)> {
+    let looked = client.get_topic_attributes().topic_arn(topic).send().await;
+    looked.map(drop).map_err(|error| (error.code().map(str::to_owned), words(error.code(), error.message(), &error)))
+}
+
 fn message(at: usize, entry: &Entry) -> Result<PublishBatchRequestEntry, BuildError> {
     let mut message = PublishBatchRequestEntry::builder().id(at.to_string()).message(&entry.body).subject(SUBJECT);
     if let Some(traceparent) = &entry.traceparent {

@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{BuildError, ProvideErrorMetadata};
-use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry};
 use taskwatch_aws::words;
 
 use crate::entry::{Entry, STRING, TRACEPARENT};
@@ -22,6 +22,13 @@ pub(crate) async fn publish(client: &Client, queue: &str, entries: &[Entry]) -> 
         answer.failed(one.id(), one.code(), one.message(), one.sender_fault());
     }
     Ok(answer.outcomes(entries.len()))
+}
+
+/// `GetQueueAttributes`; `Err` with the error's code, if the other side gave any, and its words.
+pub(crate) async fn look(client: &Client, queue: &str) -> Result<(), (Option<String>, String)> {
+    let looked =
+        client.get_queue_attributes().queue_url(queue).attribute_names(QueueAttributeName::QueueArn).send().await;
+    looked.map(drop).map_err(|error| (error.code().map(str::to_owned), words(error.code(), error.message(), &error)))
 }
 
 fn message(at: usize, entry: &Entry) -> Result<SendMessageBatchRequestEntry, BuildError> {

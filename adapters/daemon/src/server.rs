@@ -38,7 +38,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            head: Duration::from_secs(10),
+            // Longer than a load balancer keeps a connection (60 s by default), or it would meet ones that have just ended.
+            head: Duration::from_secs(75),
             answer: Duration::from_secs(30),
             last_head: Duration::from_secs(1),
         }

@@ -46,7 +46,7 @@ impl Pulse {
     /// Tells systemd's watchdog, if there is one (`WatchdogSec`), that there has been a beat since the last time; when there
     /// has not been, it is not told, and in the end kills the program. Never ends.
     ///
-    /// The watchdog's time must be longer than the pulse may ever pause: an engine looks at least every twelfth of its lease.
+    /// The watchdog's time must be longer than the pulse may ever pause: an engine looks at least every 10 s.
     pub async fn report(&self) {
         let Some(limit) = sd_notify::watchdog_enabled() else { return std::future::pending().await };
         let every = (limit / 4).max(Duration::from_millis(10));

@@ -1,12 +1,13 @@
 //! A task as a run of a program.
 
+mod orphans;
 mod process;
 
 use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -53,7 +54,7 @@ const OWN_SETTINGS: &str = "TASKWATCH_";
 /// | 75 (`EX_TEMPFAIL`) and every other code | failed, try again |
 /// | killed by a signal | failed, try again |
 /// | time limit | killed in the middle; failed, try again unless the task must not run twice |
-/// | cannot be started | failed, try again: it may be in the middle of a deployment |
+/// | cannot be started | failed, try again; the worker of a queue: given back at no cost of an attempt |
 ///
 /// A program that fails and is tried again can say when: its last line on stdout is then `retry-after: 30` (seconds) or
 /// `retry-after: 5m`, up to [`MAX_RETRY_AFTER`](crate::MAX_RETRY_AFTER). Otherwise stdout is read and dropped. The end of
@@ -61,8 +62,9 @@ const OWN_SETTINGS: &str = "TASKWATCH_";
 ///
 /// # What becomes of its children
 /// The program leads a process group. The group is killed (`SIGKILL`) at the time limit, when the attempt is dropped,
-/// and also when the program itself has ended: nothing outlives an attempt. A process that has left the group
-/// (`setsid`) is out of reach.
+/// and also when the program itself has ended: nothing outlives an attempt. It is killed as well when taskwatch itself is
+/// killed, by a shell that waits for that (without `/bin/sh`, nobody does so). A process that has left the group
+/// (`setsid`) is out of reach: systemd, or a container, ends it with all others of the service.
 pub struct Command {
     program: String,
     arguments: Vec<String>,
@@ -103,6 +105,23 @@ impl Command {
             return Err(InvalidCommand::NoTime);
         }
         Ok(Self { program, arguments: argv.collect(), directory: None, environment: Vec::new(), time_limit })
+    }
+
+    /// Looks whether the program is there, for whoever wants to know before there is anything to do.
+    ///
+    /// # Errors
+    /// What an attempt would be told now.
+    pub fn check(&self) -> Result<(), String> {
+        let found = match &self.directory {
+            Some(directory) => which::which_in(&self.program, std::env::var_os("PATH"), directory),
+            None => which::which(&self.program),
+        };
+        let missing = |_| {
+            let is_there = self.program.contains('/') && Path::new(&self.program).exists();
+            let kind = if is_there { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotFound };
+            cannot_start(&self.program, self.directory.is_some(), &kind.into())
+        };
+        found.map(drop).map_err(missing)
     }
 
     /// Where to run it; by default where taskwatch runs.
@@ -175,7 +194,7 @@ impl Handler for Command {
     async fn handle(&self, task: &Task, attempt: &AttemptInfo) -> Result<(), Failure> {
         let input = payload::json(task, attempt)?;
         let mut group = process::Group::spawn(self.prepare(task, attempt))
-            .map_err(|error| Failure::retry(cannot_start(&self.program, self.directory.is_some(), &error)))?;
+            .map_err(|error| Failure::not_begun(cannot_start(&self.program, self.directory.is_some(), &error)))?;
         let (mut stdout, mut stderr) = (Tail::new(KEPT), Tail::new(KEPT));
         let end = tokio::time::timeout(self.time_limit, group.run(&input, &mut stdout, &mut stderr)).await;
         // Dead before anybody hears that the attempt is over.

@@ -165,7 +165,8 @@ impl Http {
         }
         causes.dedup();
         let (failure, what): (fn(String) -> Failure, _) = if error.is_connect() {
-            (Failure::retry, "no connection to")
+            // The request was not even sent.
+            (Failure::not_begun, "no connection to")
         } else {
             (Failure::cut_off, "no answer from")
         };

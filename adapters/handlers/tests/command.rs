@@ -137,7 +137,7 @@ async fn a_program_that_cannot_be_started_may_be_there_next_time() {
     let path = file.to_str().expect("the path is text").to_owned();
     let command = Command::new(vec![path.clone()], PATIENCE).expect("the command is good");
     let missing = run(&command).await.expect_err("it is missing");
-    assert_eq!(missing.kind, FailureKind::Retry { after: None });
+    assert_eq!(missing.kind, FailureKind::NotBegun);
     assert!(
         missing.reason.starts_with(&path) && missing.reason.ends_with("install it or give its path"),
         "{missing:?}"
@@ -145,7 +145,7 @@ async fn a_program_that_cannot_be_started_may_be_there_next_time() {
 
     fs::write(&file, "#!/bin/sh\n").expect("the file can be written");
     let forbidden = run(&command).await.expect_err("it is not executable");
-    assert_eq!(forbidden.kind, FailureKind::Retry { after: None });
+    assert_eq!(forbidden.kind, FailureKind::NotBegun);
     assert!(forbidden.reason.contains("make it executable"), "{forbidden:?}");
 }
 
@@ -291,4 +291,45 @@ fn arguments_and_values_are_not_in_the_debug_output() {
     let command = shell("curl -H 'Authorization: hunter2'").env("TOKEN", "hunter3").expect("a good variable");
     let debug = format!("{command:?}");
     assert!(debug.contains("\"sh\"") && debug.contains("TOKEN") && !debug.contains("hunter"), "{debug}");
+}
+
+/// Runs itself once more, and kills that.
+#[tokio::test]
+async fn no_program_outlives_a_taskwatch_that_is_killed() {
+    const FILE: &str = "TEST_FILE_OF_IDS";
+    if let Some(file) = std::env::var_os(FILE) {
+        // One that has ended, and one with a child that goes on.
+        assert_eq!(run(&shell("exit 0")).await, Ok(()));
+        let hangs = shell("sleep 600 & echo $$ $! >$IDS.new; mv $IDS.new $IDS; sleep 600");
+        let hangs = hangs.env("IDS", file).expect("a good variable");
+        panic!("it ended: {:?}", run(&hangs).await);
+    }
+    let directory = tempfile::tempdir().expect("there is room for a directory");
+    let file = directory.path().join("ids");
+    let mut again = std::process::Command::new(std::env::current_exe().expect("tests have a file"))
+        .args(["--exact", "no_program_outlives_a_taskwatch_that_is_killed"])
+        .env(FILE, &file)
+        .spawn()
+        .expect("the test can be started");
+    let ids = until(|| fs::read_to_string(&file).ok()).await;
+    let ids: Vec<&str> = ids.split_whitespace().collect();
+    let is_alive = |id: &&&str| {
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+    };
+    assert_eq!(ids.iter().filter(is_alive).count(), 2);
+    again.kill().expect("it is a child");
+    again.wait().expect("it is a child");
+    until(|| (ids.iter().filter(is_alive).count() == 0).then_some(())).await;
+}
+
+async fn until<T>(mut condition: impl FnMut() -> Option<T>) -> T {
+    let begun = std::time::Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

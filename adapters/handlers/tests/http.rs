@@ -174,7 +174,7 @@ async fn a_service_that_cannot_be_reached_is_tried_again() {
     let handler = Http::new(&format!("{url}?key=hunter2-hunter2"), [], PATIENCE).expect("the URL is good");
     let (task, attempt) = testing::attempt(7, 2);
     let failure = handler.handle(&task, &attempt).await.expect_err("nobody is there");
-    assert_eq!(failure.kind, FailureKind::Retry { after: None });
+    assert_eq!(failure.kind, FailureKind::NotBegun);
     assert!(failure.reason.starts_with(&format!("no connection to http://{}: ", gone.address)), "{failure:?}");
     assert!(failure.reason.contains("refused") && !failure.reason.contains("hunter2"), "{failure:?}");
 

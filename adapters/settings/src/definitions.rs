@@ -183,6 +183,19 @@ pub struct Worker {
     #[config(default = false, deserialize_with = switch)]
     pub intake: bool,
 
+    /// Has `taskwatch-worker`, on EC2, ask the instance metadata whether the instance is about to go: EC2 takes a Spot
+    /// instance back, an Auto Scaling group takes it out. It drains then as if told by a signal, within the time that is
+    /// left. Elsewhere it makes no difference.
+    #[config(default = true, deserialize_with = switch)]
+    pub notices: bool,
+
+    /// The lifecycle hook whose action `taskwatch-worker` completes once it has drained, where an Auto Scaling group takes
+    /// the instance out. Without it: the group's hook for instances that terminate, if it has just one. Takes
+    /// `autoscaling:DescribeAutoScalingInstances`, `autoscaling:RecordLifecycleActionHeartbeat` and
+    /// `autoscaling:CompleteLifecycleAction`, and without this setting `autoscaling:DescribeLifecycleHooks`.
+    #[config(deserialize_with = text::<255, _>)]
+    pub lifecycle_hook: Option<String>,
+
     /// How long a row that another program inserted is left to that program before the sweeper adopts it.
     #[config(default = "10m", deserialize_with = duration::<0, { 30 * DAY }, _>)]
     pub adopt_after: Duration,

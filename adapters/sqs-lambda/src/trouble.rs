@@ -105,7 +105,10 @@ impl Asking {
                     Kind::SendDead => warn!("failed to {error}: left to the queue's redrive policy"),
                 },
                 CallError::NotAllowed { .. } => worst = Some(error),
-                CallError::Gone { .. } | CallError::NoDeadLetters { .. } | CallError::Unavailable { .. } => {
+                CallError::NoCredentials { .. }
+                | CallError::Gone { .. }
+                | CallError::NoDeadLetters { .. }
+                | CallError::Unavailable { .. } => {
                     worst = worst.or(Some(error));
                 }
             }

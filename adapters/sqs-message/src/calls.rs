@@ -59,6 +59,14 @@ pub enum CallError {
         /// The other side's words.
         why: String,
     },
+    /// There are no credentials, or those there are have expired or are unknown: others may come.
+    #[error("call {queue} with the credentials there are: {why}")]
+    NoCredentials {
+        /// Which queue.
+        queue: String,
+        /// Who says so, or where they were looked for.
+        why: String,
+    },
     /// There is no such queue (any more).
     #[error("call {queue}: there is no such queue")]
     Gone {
@@ -89,7 +97,7 @@ pub enum CallError {
         /// Its words.
         why: String,
     },
-    /// Trying again later may help: no answer, throttling, an error of the service, no credentials.
+    /// Trying again later may help: no answer, throttling, an error of the service.
     #[error("call {queue}: {why}")]
     Unavailable {
         /// Which queue.

@@ -102,8 +102,8 @@ impl Calls {
             for (entry, outcome) in std::mem::take(&mut open).into_iter().zip(outcomes) {
                 match outcome {
                     Ok(()) => {}
-                    // Nothing is left of this receive: others have the message, or have deleted it.
-                    Err(error @ CallError::Refused { .. }) => debug!("failed to {error}"),
+                    // Nothing is left of this receive: others have the message, or have deleted it, or the whole queue.
+                    Err(error @ (CallError::Refused { .. } | CallError::Gone { .. })) => debug!("failed to {error}"),
                     Err(error) if round == DELETES || matches!(error, CallError::NotAllowed { .. }) => {
                         entry.fail(&error);
                     }

@@ -40,22 +40,24 @@ impl Condition {
     pub(crate) fn heard(&self, outcomes: &[Result<(), CallError>]) {
         let failure = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).find(|error| is_about_all(error));
         let is_good = outcomes.iter().any(Result::is_ok);
-        let was_bad = {
+        let (was_bad, was_forbidden) = {
             let mut state = self.state();
+            let was_forbidden = state.forbidden_until.is_some();
             match failure {
                 Some(CallError::NotAllowed { .. }) => state.forbidden_until = Some(Instant::now() + FORBIDDEN),
                 Some(_) => {}
                 None if is_good => state.forbidden_until = None,
                 None => return,
             }
-            std::mem::replace(&mut state.is_bad, failure.is_some())
+            (std::mem::replace(&mut state.is_bad, failure.is_some()), was_forbidden)
         };
         let instead = self.instead;
         match failure {
-            Some(_) if was_bad => {}
-            Some(problem @ CallError::NotAllowed { action, .. }) => {
+            // Somebody has to do something about it, whatever else there was before.
+            Some(problem @ CallError::NotAllowed { action, .. }) if !was_forbidden => {
                 error!(action, "failed to {problem}. Until that is mended, {instead}");
             }
+            Some(_) if was_bad => {}
             Some(problem) => warn!("failed to {problem}. As long as that lasts, {instead}"),
             None if was_bad => info!("recovered: {}", self.works),
             None => {}
@@ -73,6 +75,7 @@ const fn is_about_all(error: &CallError) -> bool {
     match error {
         CallError::Refused { .. } | CallError::TooLarge { .. } => false,
         CallError::NotAllowed { .. }
+        | CallError::NoCredentials { .. }
         | CallError::Gone { .. }
         | CallError::NoDeadLetters { .. }
         | CallError::Unavailable { .. } => true,
@@ -121,6 +124,8 @@ mod tests {
             condition.heard(&[Ok(())]);
             condition.heard(&[Ok(())]);
             assert!(condition.is_allowed());
+            condition.heard(&[failed("slow down again")]);
+            condition.heard(&[Err(not_allowed.clone())]);
             condition.heard(&[Err(not_allowed)]);
             assert!(!condition.is_allowed());
         });
@@ -132,6 +137,7 @@ mod tests {
             [
                 "failed to call q: slow down. As long as that lasts, they come later",
                 "recovered: they come in time",
+                "failed to call q: slow down again. As long as that lasts, they come later",
                 "failed to call q: the credentials do not allow sqs:X: no. Until that is mended, they come later \
                  action=\"sqs:X\"",
             ]

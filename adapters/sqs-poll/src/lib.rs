@@ -21,9 +21,11 @@
 //! below is kept in one place:
 //!
 //! - **Demand** (`keeper/polls`). Polls run while the engine waits for messages, and together they ask for no more than it
-//!   waits for: beside what it has taken, there is at most what polls bring that were under way when it had enough. An
-//!   idle queue costs one long poll per receiver. In FIFO queues messages wait for their turn as well; all in all no more
-//!   than [`Options::capacity`] are held.
+//!   waits for: beside what it has taken, there is at most what polls bring that were under way when it had enough. One
+//!   that takes longer than 5 s is not counted on, so that a lost answer holds up nobody. An idle queue costs one long
+//!   poll per receiver. A message is handed over as soon as it is there, unless polls come back
+//!   full: then it waits for others for up to 5 ms, so that many are claimed together. In FIFO queues messages wait for
+//!   their turn as well; all in all no more than [`Options::capacity`] are held.
 //! - **Visibility** (`keeper/heartbeat`). A message is hidden anew at half of its time, up to 12 h after its receive. One
 //!   that waits that long without a reason is given back instead. One that cannot be kept is told by `lost`: at once
 //!   where SQS refuses, else when its time is over.

@@ -21,8 +21,8 @@ pub struct Options {
     pub wait: Duration,
     /// How long a message is hidden at a time, in whole seconds, 2 s to 12 h; it is renewed at half of that.
     pub hidden: Duration,
-    /// How many messages are held at most: with the engine, or waiting for their turn in a FIFO queue. Below the engine's
-    /// concurrency it takes the place of that.
+    /// How many messages are held at most: with the engine, waiting for their turn in a FIFO queue, or in calls that delete
+    /// or hide them, which may take long. Below the engine's concurrency it takes the place of that.
     pub capacity: usize,
     /// How long an answer waits for others to share its call, as long as others may come.
     pub linger: Duration,

@@ -68,6 +68,12 @@ impl SqsSource {
         Ok(Self { commands, lost: Mutex::new(lost), turn: Mutex::new(()), _keeper: keeper })
     }
 
+    /// Waits until nothing is kept or polled any more although nobody has closed it, as after a panic: a process that has
+    /// nothing else to do ends then, and is started again.
+    pub async fn ended(&self) {
+        self.commands.closed().await;
+    }
+
     /// Ends it, whether the stop is set or not: gives back what is still held, and waits for the calls that are under
     /// way, for 10 s at most. Without it they are cut off, and what is held comes again when its time is over.
     pub async fn close(self) {
@@ -104,6 +110,11 @@ impl EventSource for SqsSource {
             None if self.commands.is_closed() => Err(gone()),
             None => Ok(()),
         }
+    }
+
+    /// Their visibility is renewed as long as it takes.
+    fn keeps(&self) -> bool {
+        true
     }
 
     async fn lost(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use taskwatch_aws::chain;
 use taskwatch_sqs_message::CallError;
@@ -24,6 +25,9 @@ impl Action {
             SdkError::ServiceError(answer) => (answer.err().code(), answer.err().message()),
             _ => (None, None),
         };
+        if lacks_credentials(error) {
+            return CallError::NoCredentials { queue: queue.to_owned(), why: why(code, message, error) };
+        }
         self.sorted(queue, code, || why(code, message, error))
     }
 
@@ -39,6 +43,16 @@ impl Action {
                 CallError::NotAllowed { action: action.to_owned(), queue, why: is_key }
             }
             Some("KmsAccessDenied") => CallError::NotAllowed { action: KMS.to_owned(), queue, why: why() },
+            Some(
+                "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidAccessKeyId"
+                | "InvalidClientTokenId"
+                | "InvalidToken"
+                | "MissingAuthenticationToken"
+                | "SignatureDoesNotMatch"
+                | "UnrecognizedClientException",
+            ) => CallError::NoCredentials { queue, why: why() },
             Some("QueueDoesNotExist" | "NonExistentQueue") => CallError::Gone { queue },
             Some(
                 "InvalidParameterValue"
@@ -52,6 +66,18 @@ impl Action {
             _ => CallError::Unavailable { queue, why: why() },
         }
     }
+}
+
+/// Whether it never came to a call, because nobody could sign it.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// What sending to an encrypted queue takes.
@@ -105,8 +131,11 @@ mod tests {
         for code in ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"] {
             assert_eq!(sorted(code, "gone"), CallError::Gone { queue: "q".into() });
         }
+        for code in ["ExpiredToken", "com.amazon.coral.service#UnrecognizedClientException"] {
+            assert!(matches!(sorted(code, ""), CallError::NoCredentials { .. }), "{code}");
+        }
         assert!(matches!(sorted("AWS.SimpleQueueService.MessageNotInflight", ""), CallError::Refused { .. }));
-        for code in ["RequestThrottled", "InternalError", "ExpiredToken", "KmsDisabled", "whatever comes"] {
+        for code in ["RequestThrottled", "InternalError", "KmsDisabled", "whatever comes"] {
             assert!(matches!(sorted(code, ""), CallError::Unavailable { .. }), "{code}");
         }
     }

@@ -5,18 +5,17 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use serde_json::Value;
 use taskwatch_sqs_message::CallError;
 use tokio::time::Instant;
 
 use crate::failure::Action;
+use crate::look::RedrivePolicy;
 use crate::queues::SqsQueues;
 
 /// How long a redrive policy is remembered, and that there is none.
 pub const REMEMBERED: Duration = Duration::from_secs(5 * 60);
 
 const GET_QUEUE_URL: Action = Action("sqs:GetQueueUrl");
-const GET_QUEUE_ATTRIBUTES: Action = Action("sqs:GetQueueAttributes");
 
 /// The dead-letter queue of a queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,15 +73,13 @@ impl SqsQueues {
     }
 
     async fn ask_dead_letters(&self, queue: &str) -> Result<Option<Target>, CallError> {
-        let url = self.url(queue).await?;
-        let call = self.client().await.get_queue_attributes().queue_url(url);
-        let names = [QueueAttributeName::RedrivePolicy, QueueAttributeName::QueueArn];
-        let answered = call.set_attribute_names(Some(names.to_vec())).send().await;
-        let answer = answered.map_err(|error| GET_QUEUE_ATTRIBUTES.failed(queue, &error))?;
-        let attribute = |name| answer.attributes().and_then(|attributes| attributes.get(&name)).cloned();
-        let policy = attribute(QueueAttributeName::RedrivePolicy);
-        let Some(arn) = policy.as_deref().and_then(target_of) else { return Ok(None) };
-        let source = attribute(QueueAttributeName::QueueArn).unwrap_or_else(|| queue.to_owned());
+        let names = vec![QueueAttributeName::RedrivePolicy, QueueAttributeName::QueueArn];
+        let mut found = self.attributes(queue, names).await?;
+        let policy = found.remove(&QueueAttributeName::RedrivePolicy);
+        let Some(RedrivePolicy { dead_letters: arn, .. }) = policy.as_deref().and_then(RedrivePolicy::parse) else {
+            return Ok(None);
+        };
+        let source = found.remove(&QueueAttributeName::QueueArn).unwrap_or_else(|| queue.to_owned());
         let url = self.url(&arn).await?;
         Ok(Some(Target { arn, url, source }))
     }
@@ -94,12 +91,6 @@ impl SqsQueues {
             lock(&self.known.targets).remove(queue);
         }
     }
-}
-
-/// The ARN in a redrive policy.
-fn target_of(policy: &str) -> Option<String> {
-    let policy: Value = serde_json::from_str(policy).ok()?;
-    policy.get("deadLetterTargetArn")?.as_str().filter(|arn| !arn.is_empty()).map(str::to_owned)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -45,6 +45,9 @@
 //! is named by [`CallError::NotAllowed`](taskwatch_sqs_message::CallError::NotAllowed). A queue given by its URL needs no
 //! `sqs:GetQueueUrl`.
 //!
+//! **Credentials** that are missing, have expired or are unknown to SQS are read anew, files and all, at the next call and
+//! at most every 2 s: the SDK by itself would stay with those it has found, or with none.
+//!
 //! **Limits.** 10 messages a call, [`CONCURRENT_CALLS`] calls at once (one, where the order counts), each with at most 3
 //! attempts of 2 s within 4 s; of what a call accepts, entries that failed through no fault of ours are sent again in at
 //! most two more calls. When a call fails as a whole, those that would have come after it are not made. The caller's
@@ -59,13 +62,16 @@ mod delete;
 mod failure;
 mod find;
 mod letter;
+mod look;
 mod queues;
 mod receive;
+mod session;
 mod visibility;
 
 pub use batch::CONCURRENT_CALLS;
 pub use find::REMEMBERED;
 pub use letter::MAX_REASON_CHARS;
+pub use look::{QueueState, RedrivePolicy};
 pub use queues::SqsQueues;
 pub use receive::POLL_SLACK;
 pub use taskwatch_aws::AwsSettings;

@@ -6,36 +6,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use taskwatch_aws::{AwsSettings, bounded};
+use taskwatch_aws::AwsSettings;
 use taskwatch_sqs_message::{CallError, DeadLetter, Hide, Poll, PolledQueue, QueueCalls, Received};
-use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 
 use crate::find::Known;
+use crate::session::{How, Sessions};
 use crate::{dead, delete, receive, visibility};
 
 /// SQS, for those who consume from it: any queues of one region.
 pub struct SqsQueues {
-    how: How,
-    config: OnceCell<SdkConfig>,
-    client: OnceCell<Client>,
-    polling: OnceCell<Client>,
+    sessions: Sessions,
     pub(crate) known: Known,
-}
-
-enum How {
-    Environment(AwsSettings),
-    Config(Box<SdkConfig>),
 }
 
 impl fmt::Debug for SqsQueues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqsQueues").field("is_connected", &self.client.initialized()).finish_non_exhaustive()
+        f.debug_struct("SqsQueues").field("sessions", &self.sessions).finish_non_exhaustive()
     }
 }
 
 impl SqsQueues {
-    /// With the credentials of the environment, which is read at the first call.
+    /// With the credentials of the environment, which is read at the first call, and anew whenever they are no good.
     #[must_use]
     pub fn new(settings: AwsSettings) -> Self {
         Self::from(How::Environment(settings))
@@ -48,34 +40,18 @@ impl SqsQueues {
     }
 
     fn from(how: How) -> Self {
-        Self {
-            how,
-            config: OnceCell::new(),
-            client: OnceCell::new(),
-            polling: OnceCell::new(),
-            known: Known::default(),
-        }
-    }
-
-    /// Read by whoever needs it first.
-    async fn config(&self) -> &SdkConfig {
-        let load = || async {
-            match &self.how {
-                How::Environment(settings) => settings.load().await,
-                How::Config(config) => (**config).clone(),
-            }
-        };
-        self.config.get_or_init(load).await
+        Self { sessions: Sessions::new(how), known: Known::default() }
     }
 
     /// For short calls.
-    pub(crate) async fn client(&self) -> &Client {
-        self.client.get_or_init(|| async { Client::new(&bounded(self.config().await).build()) }).await
+    pub(crate) async fn client(&self) -> Client {
+        self.sessions.client().await
     }
 
-    /// For calls that wait.
-    async fn polling(&self) -> &Client {
-        self.polling.get_or_init(|| async { receive::client(self.config().await) }).await
+    /// Draws the conclusions for further calls.
+    fn heed(&self, queue: &str, outcomes: &[Result<(), CallError>]) {
+        self.forget_if_gone(queue, outcomes);
+        self.sessions.heed(outcomes);
     }
 }
 
@@ -87,14 +63,12 @@ impl QueueCalls for SqsQueues {
         }
         let deadline = Instant::now() + within;
         let found = timeout_at(deadline, self.url(queue)).await;
-        match found.unwrap_or_else(|_| Err(late(queue))) {
-            Ok(url) => {
-                let outcomes = visibility::change(self.client().await, queue, &url, messages, deadline).await;
-                self.forget_if_gone(queue, &outcomes);
-                outcomes
-            }
+        let outcomes = match found.unwrap_or_else(|_| Err(late(queue))) {
+            Ok(url) => visibility::change(&self.client().await, queue, &url, messages, deadline).await,
             Err(error) => vec![Err(error); messages.len()],
-        }
+        };
+        self.heed(queue, &outcomes);
+        outcomes
     }
 
     async fn send_dead(&self, queue: &str, letters: &[DeadLetter], within: Duration) -> Vec<Result<(), CallError>> {
@@ -103,14 +77,12 @@ impl QueueCalls for SqsQueues {
         }
         let deadline = Instant::now() + within;
         let found = timeout_at(deadline, self.dead_letters(queue)).await;
-        match found.unwrap_or_else(|_| Err(late(queue))) {
-            Ok(target) => {
-                let outcomes = dead::send(self.client().await, &target, letters, deadline).await;
-                self.forget_if_gone(queue, &outcomes);
-                outcomes
-            }
+        let outcomes = match found.unwrap_or_else(|_| Err(late(queue))) {
+            Ok(target) => dead::send(&self.client().await, &target, letters, deadline).await,
             Err(error) => vec![Err(error); letters.len()],
-        }
+        };
+        self.heed(queue, &outcomes);
+        outcomes
     }
 }
 
@@ -120,11 +92,11 @@ impl PolledQueue for SqsQueues {
         let deadline = Instant::now() + poll.wait + receive::POLL_SLACK;
         let polled = timeout_at(deadline, async {
             let url = self.url(queue).await?;
-            receive::poll(self.polling().await, queue, &url, poll).await
+            receive::poll(&self.sessions.polling().await, queue, &url, poll).await
         });
         let polled = polled.await.unwrap_or_else(|_| Err(late(queue)));
         if let Err(error) = &polled {
-            self.forget_if_gone(queue, &[Err(error.clone())]);
+            self.heed(queue, &[Err(error.clone())]);
         }
         polled
     }
@@ -135,14 +107,12 @@ impl PolledQueue for SqsQueues {
         }
         let deadline = Instant::now() + within;
         let found = timeout_at(deadline, self.url(queue)).await;
-        match found.unwrap_or_else(|_| Err(late(queue))) {
-            Ok(url) => {
-                let outcomes = delete::delete(self.client().await, queue, &url, receipt_handles, deadline).await;
-                self.forget_if_gone(queue, &outcomes);
-                outcomes
-            }
+        let outcomes = match found.unwrap_or_else(|_| Err(late(queue))) {
+            Ok(url) => delete::delete(&self.client().await, queue, &url, receipt_handles, deadline).await,
             Err(error) => vec![Err(error); receipt_handles.len()],
-        }
+        };
+        self.heed(queue, &outcomes);
+        outcomes
     }
 }
 

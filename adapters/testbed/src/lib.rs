@@ -15,11 +15,13 @@ mod samples;
 mod server;
 mod tls;
 
+#[cfg(feature = "front")]
+pub use aws::{Asked, Calls, Fault, Front};
 pub use aws::{Aws, AwsError, ENV_AWS, Queue};
 pub use frozen::Frozen;
 pub use line::Line;
 pub use mariadb::{ENV_MARIADB, MariaDb, SqlError};
 pub use process::StartError;
-pub use programs::{MissingProgram, find_program};
+pub use programs::{MissingLibrary, MissingProgram, find_library, find_program};
 pub use python::{ENV_PYTHON, PythonError, python};
 pub use samples::{Sample, SampleError};

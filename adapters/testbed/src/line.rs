@@ -1,10 +1,12 @@
-//! A line to a server that can go dead without a sign, as behind a router that has forgotten a connection.
+//! A line to a server that can go dead without a sign, as behind a router that has forgotten a connection; that can be
+//! slow; and that can lead to another server, as an address does after a failover.
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 /// A port of 127.0.0.1 that leads to a server on this machine.
 ///
@@ -18,12 +20,14 @@ pub struct Line {
 
 #[derive(Debug)]
 struct State {
-    server: SocketAddr,
+    server: AtomicU16,
     /// One for each connection.
     dead: Mutex<Vec<Arc<AtomicBool>>>,
     /// Whether connections are dead from the beginning.
     deaf: AtomicBool,
     opened: AtomicUsize,
+    /// How long each piece is on its way, in microseconds.
+    delay: AtomicU64,
 }
 
 impl Line {
@@ -34,10 +38,11 @@ impl Line {
     pub fn to(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let state = Arc::new(State {
-            server: (Ipv4Addr::LOCALHOST, port).into(),
+            server: AtomicU16::new(port),
             dead: Mutex::default(),
             deaf: AtomicBool::new(false),
             opened: AtomicUsize::new(0),
+            delay: AtomicU64::new(0),
         });
         let line = Self { port: listener.local_addr()?.port(), state: Arc::clone(&state) };
         thread::Builder::new().name("line".to_owned()).spawn(move || {
@@ -66,6 +71,16 @@ impl Line {
         self.state.deaf.store(deaf, Ordering::SeqCst);
     }
 
+    /// Later connections lead to the server at this port.
+    pub fn lead_to(&self, port: u16) {
+        self.state.server.store(port, Ordering::SeqCst);
+    }
+
+    /// From now on everything takes this much longer in each direction, on every connection.
+    pub fn be_slow(&self, delay: Duration) {
+        self.state.delay.store(delay.as_micros().try_into().unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
     /// How many connections were made so far.
     #[must_use]
     pub fn opened(&self) -> usize {
@@ -74,26 +89,28 @@ impl Line {
 }
 
 impl State {
-    fn serve(&self, client: TcpStream) -> io::Result<()> {
+    fn serve(self: &Arc<Self>, client: TcpStream) -> io::Result<()> {
         self.opened.fetch_add(1, Ordering::SeqCst);
-        let server = TcpStream::connect(self.server)?;
+        let server: SocketAddr = (Ipv4Addr::LOCALHOST, self.server.load(Ordering::SeqCst)).into();
+        let server = TcpStream::connect(server)?;
         client.set_nodelay(true)?;
         server.set_nodelay(true)?;
         let dead = Arc::new(AtomicBool::new(self.deaf.load(Ordering::SeqCst)));
         self.dead.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&dead));
         for (from, to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
-            let dead = Arc::clone(&dead);
-            thread::Builder::new().name("line".to_owned()).spawn(move || pass(from, to, &dead))?;
+            let (dead, state) = (Arc::clone(&dead), Arc::clone(self));
+            thread::Builder::new().name("line".to_owned()).spawn(move || pass(from, to, &dead, &state.delay))?;
         }
         Ok(())
     }
 }
 
 /// Passes on what comes until the end, and the end, unless the connection is dead by then.
-fn pass(mut from: TcpStream, mut to: TcpStream, dead: &AtomicBool) {
+fn pass(mut from: TcpStream, mut to: TcpStream, dead: &AtomicBool, delay: &AtomicU64) {
     let mut piece = [0; 16 * 1024];
     loop {
         let length = from.read(&mut piece).unwrap_or(0);
+        thread::sleep(Duration::from_micros(delay.load(Ordering::SeqCst)));
         let dead = dead.load(Ordering::SeqCst);
         if length == 0 {
             if !dead {
@@ -110,7 +127,7 @@ fn pass(mut from: TcpStream, mut to: TcpStream, dead: &AtomicBool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::Instant;
 
     use super::*;
 
@@ -155,6 +172,28 @@ mod tests {
         assert_eq!(asks(&mut deaf).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(asks(&mut new).unwrap(), *b"xx");
         assert_eq!(line.opened(), 4);
+    }
+
+    #[test]
+    fn it_can_be_slow_and_lead_elsewhere() {
+        let line = Line::to(echo()).unwrap();
+        let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, line.port())).unwrap();
+        let mut old = connect();
+        assert_eq!(asks(&mut old).unwrap(), *b"xx");
+        line.be_slow(Duration::from_millis(30));
+        let begun = Instant::now();
+        assert_eq!(asks(&mut old).unwrap(), *b"xx");
+        assert!(begun.elapsed() >= Duration::from_millis(60));
+        line.be_slow(Duration::ZERO);
+
+        let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        line.lead_to(other.local_addr().unwrap().port());
+        let mut new = connect();
+        other.accept().unwrap().0.write_all(b"here").unwrap();
+        let mut answer = [0; 4];
+        new.read_exact(&mut answer).unwrap();
+        assert_eq!(answer, *b"here");
+        assert_eq!(asks(&mut old).unwrap(), *b"xx");
     }
 
     #[test]

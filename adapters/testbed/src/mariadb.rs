@@ -70,17 +70,25 @@ impl MariaDb {
     /// # Errors
     /// [`StartError`]; a missing program is named together with the command that installs it.
     pub fn start() -> Result<Self, StartError> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further options, such as `--innodb-file-per-table=0`.
+    ///
+    /// # Errors
+    /// [`StartError`], as [`MariaDb::start`].
+    pub fn start_with(options: &[&str]) -> Result<Self, StartError> {
         let mut tries = 1;
         loop {
-            match Self::start_once() {
+            match Self::start_once(options) {
                 Err(StartError::Died { log, .. }) if tries < STARTS && log.contains("already in use") => tries += 1,
                 done => return done,
             }
         }
     }
 
-    fn start_once() -> Result<Self, StartError> {
-        let server = Server::install()?;
+    fn start_once(options: &[&str]) -> Result<Self, StartError> {
+        let server = Server::install(options)?;
         let address = Address {
             port: server.port,
             socket: server.socket(),
@@ -231,6 +239,19 @@ impl MariaDb {
             .and_then(|()| server.start(|| self.sql("mysql", "SELECT 1").is_ok()));
         self.server = Some(server);
         started
+    }
+
+    /// Ends the server as a crash would, and starts another process with the same data at another port, as where two
+    /// machines share one storage. Answers with the new port, which [`MariaDb::port`] and [`MariaDb::url`] go by as well.
+    ///
+    /// # Errors
+    /// [`StartError`] if it does not come up.
+    pub fn fail_over(&mut self) -> Result<u16, StartError> {
+        if let Some(server) = self.server.as_mut() {
+            self.address.port = server.move_to_another_port()?;
+        }
+        self.restart()?;
+        Ok(self.address.port)
     }
 
     /// The folder with data, log and socket; `None` if another process runs the server.

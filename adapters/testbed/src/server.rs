@@ -14,11 +14,13 @@ pub(crate) struct Server {
     process: Process,
     pub(crate) port: u16,
     pub(crate) certificates: Certificates,
+    /// Beside what every server is started with.
+    options: Vec<String>,
 }
 
 impl Server {
     /// Makes an empty installation with certificates and a port; starts nothing yet.
-    pub(crate) fn install() -> Result<Self, StartError> {
+    pub(crate) fn install(options: &[&str]) -> Result<Self, StartError> {
         let process = Process::prepare()?;
         let folder = process.folder();
         let certificates = tls::generate(folder)?;
@@ -38,7 +40,18 @@ impl Server {
             let output = [done.stdout, done.stderr].concat();
             return Err(StartError::Install { status: done.status, output: tail(&String::from_utf8_lossy(&output)) });
         }
-        Ok(Self { process, port: free_port()?, certificates })
+        let options = options.iter().map(|&option| option.to_owned()).collect();
+        Ok(Self { process, port: free_port()?, certificates, options })
+    }
+
+    /// For the next start; kills it, as it listens at the old one.
+    pub(crate) fn move_to_another_port(&mut self) -> Result<u16, StartError> {
+        self.kill().map_err(StartError::io("kill MariaDB"))?;
+        let old = self.port;
+        while self.port == old {
+            self.port = free_port()?;
+        }
+        Ok(self.port)
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
@@ -86,6 +99,8 @@ impl Server {
             "--performance-schema=OFF",
         ];
         arguments.extend(fixed.into_iter().chain(as_root()).map(str::to_owned));
+        // The last one counts.
+        arguments.extend(self.options.iter().cloned());
         arguments
     }
 }

@@ -20,6 +20,9 @@ pub enum HandlerError {
     /// The program cannot be run like this.
     #[error("prepare the handler: {0}")]
     Command(#[from] InvalidCommand),
+    /// The program is not there.
+    #[error("prepare the handler: {0}")]
+    Program(String),
     /// The address cannot be called like this.
     #[error("prepare the handler: {0}")]
     Http(#[from] InvalidHttp),
@@ -58,7 +61,11 @@ pub fn handler(work: &Work, time_limit: Duration) -> Result<Arc<dyn Handler>, Ha
             panic_fraction: simulate.panics,
             seed: simulate.seed,
         })?),
-        Work::Command(argv) => Arc::new(Spawned::new(Command::new(argv.clone(), time_limit)?)),
+        Work::Command(argv) => {
+            let command = Command::new(argv.clone(), time_limit)?;
+            command.check().map_err(HandlerError::Program)?;
+            Arc::new(Spawned::new(command))
+        }
         Work::Http { url, headers_file } => {
             let headers = headers_file.as_deref().map(headers).transpose()?.unwrap_or_default();
             Arc::new(Spawned::new(Http::new(url.as_str(), headers, time_limit)?))
@@ -96,6 +103,21 @@ impl Handler for NoWork {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_that_is_not_there_is_found_out_at_the_start() {
+        let of = |program: &str| handler(&Work::Command(vec![program.to_owned()]), Duration::from_secs(1)).map(drop);
+        assert!(of("sh").is_ok() && of("/bin/sh").is_ok());
+        for (program, cure) in [
+            ("/no/such/program", "install it"),
+            ("no-such-program", "install it"),
+            ("/etc/passwd", "make it executable"),
+            ("/bin", "make it executable"),
+        ] {
+            let refused = of(program).unwrap_err().to_string();
+            assert!(refused.contains(program) && refused.contains(cure), "{refused}");
+        }
+    }
 
     #[test]
     fn a_line_that_is_no_header_is_named_and_not_repeated() {

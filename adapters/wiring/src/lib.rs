@@ -25,3 +25,5 @@ pub use policy::policy;
 #[cfg(feature = "queue")]
 pub use queue::{payloads, queues};
 pub use relay::{Announcing, RelayError, relay};
+#[cfg(feature = "announce")]
+pub use relay::{LookError, announce};

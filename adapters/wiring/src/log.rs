@@ -42,6 +42,7 @@ const fn level(level: LogLevel) -> LevelFilter {
 fn targets(log: LogLevel, own: &str) -> Targets {
     let level = level(log);
     let adapters = [
+        "taskwatch_ec2",
         "taskwatch_http_intake",
         "taskwatch_sql_store",
         "taskwatch_sqs_lambda",
@@ -52,6 +53,8 @@ fn targets(log: LogLevel, own: &str) -> Targets {
         .with_default(level.min(LevelFilter::WARN))
         .with_target(own, level)
         .with_targets(adapters.map(|adapter| (adapter, level)))
+        // What the SDK meets while it tries and tries again is in our own lines, once.
+        .with_targets(["aws_config", "aws_runtime", "aws_smithy"].map(|sdk| (sdk, level.min(LevelFilter::ERROR))))
         .with_target("sqlx", LevelFilter::OFF)
 }
 
@@ -70,7 +73,9 @@ impl Observer for Logger {
                         warn!(task, attempt, status, reason, trace, "{event}");
                     }
                     // What is as it should be happens too often for a line of its own.
-                    (EventKind::Added | EventKind::Adopted | EventKind::Started | EventKind::Completed, _) => {
+                    // What is given back runs again, and whatever it was that stood in the way is told by itself.
+                    (EventKind::Added | EventKind::Adopted | EventKind::Started, _)
+                    | (EventKind::Completed | EventKind::Released, _) => {
                         debug!(task, attempt, status, reason, trace, "{event}")
                     }
                     _ => info!(task, attempt, status, reason, trace, "{event}"),
@@ -106,5 +111,9 @@ mod tests {
         }
         assert_eq!([LogLevel::Off, LogLevel::Info, LogLevel::Trace].map(|log| logged(log, "bootstrap")), [0, 3, 5]);
         assert_eq!([LogLevel::Off, LogLevel::Error, LogLevel::Trace].map(|log| logged(log, "hyper")), [0, 1, 2]);
+        for sdk in ["aws_config::meta::credentials::chain", "aws_runtime::env_config::source", "aws_smithy_runtime::x"]
+        {
+            assert_eq!(logged(LogLevel::Trace, sdk), 1, "{sdk}");
+        }
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "announce")]
+pub use taskwatch_announce::LookError;
+#[cfg(feature = "announce")]
 use taskwatch_announce::{Announce, AnnounceError, AwsSettings, PATIENCE, TargetError};
 use taskwatch_core::outbox::{Announcer, Outbox, Relay};
 use taskwatch_core::ports::{Clock, Observer};
@@ -26,6 +28,17 @@ pub enum RelayError {
     NotBuilt(String),
 }
 
+/// Who publishes to `announce.target`; `None` where nothing is to be announced. Nothing is called.
+///
+/// # Errors
+/// [`RelayError`]
+#[cfg(feature = "announce")]
+pub async fn announce(settings: &Settings) -> Result<Option<Announce>, RelayError> {
+    let Some(target) = &settings.announce.target else { return Ok(None) };
+    let aws = AwsSettings::in_region(settings.aws.region.clone());
+    Ok(Some(Announce::to(target.parse()?, &aws).await?))
+}
+
 /// Whoever announces to `announce.target`, known before there is a database.
 pub struct Announcing {
     announcer: Arc<dyn Announcer>,
@@ -40,11 +53,9 @@ impl Announcing {
     /// [`RelayError`]
     #[cfg(feature = "announce")]
     pub async fn of(settings: &Settings) -> Result<Option<Self>, RelayError> {
-        let Some(target) = &settings.announce.target else { return Ok(None) };
-        let aws = AwsSettings::in_region(settings.aws.region.clone());
-        let announcer = Arc::new(Announce::to(target.parse()?, &aws).await?);
         // Longer than a publication may take, or it would come again at once.
-        Ok(Some(Self { announcer, hidden: PATIENCE * 3 }))
+        let with = |announce| Self { announcer: Arc::new(announce), hidden: PATIENCE * 3 };
+        Ok(announce(settings).await?.map(with))
     }
 
     /// As with the feature `announce`, but there is no way to announce anything.

@@ -8,22 +8,25 @@ use std::process::ExitCode;
 use clap::Parser;
 use taskwatch_core::policy::PolicyError;
 use taskwatch_settings::{Settings, SettingsError};
+use taskwatch_sql_store::SchemaError;
 use taskwatch_sqs_message::CallError;
 use taskwatch_sqs_poll::InvalidOptions;
-use taskwatch_wiring::{HandlerError, IntakeError, NoStore, RelayError};
+use taskwatch_wiring::{HandlerError, IntakeError, LookError, NoStore, RelayError};
 
 const CODES: &str = "\
 Settings come from flags over TASKWATCH_* variables over taskwatch.toml; `taskwatch settings` lists them.
 
 SIGINT, SIGTERM or SIGHUP: no more messages are taken, running attempts may finish (worker.drain), the rest
 is given back at no cost of an attempt. Once more: it ends at once, and what it held comes again by itself.
+A notice that the EC2 instance is about to go (worker.notices) drains as well; one signal after it changes nothing.
 
 Exit codes:
-  0    told to stop, and done; or --check has found nothing wrong
+  0    told to stop, or the instance goes, and done; or --check has found nothing wrong
   2    the command line or the configuration makes no sense
   4    the database cannot be used
   5    anything else
-  6    the queue cannot be used (--check)
+  6    the queue or the topic cannot be used (--check)
+  7    the instance hibernates: to be started again, now or once it is woken
   130  ended by a second signal";
 
 /// Polls an SQS queue and works the tasks that its messages announce.
@@ -63,6 +66,7 @@ pub(crate) enum Exit {
     Database = 4,
     Other = 5,
     Queue = 6,
+    Asleep = 7,
     Interrupted = 130,
 }
 
@@ -93,9 +97,18 @@ pub(crate) enum Failed {
     /// The database.
     #[error("failed to {0}")]
     Database(#[from] NoStore),
+    /// Its schema.
+    #[error("failed to {0}")]
+    Schema(#[from] SchemaError),
     /// The queue.
     #[error("failed to {0}")]
     Queue(#[from] CallError),
+    /// What never happens: nothing is polled any more.
+    #[error("failed to poll the queue: the task that keeps its messages has ended; start the worker again")]
+    Source,
+    /// Where tasks are announced.
+    #[error("failed to {0}")]
+    Look(#[from] LookError),
     /// An address to listen on.
     #[error("failed to listen on {address} ({setting}): {error}")]
     Listen {
@@ -117,9 +130,9 @@ impl Failed {
         match self {
             Self::Settings(_) | Self::Missing(_) | Self::Policy(_) | Self::Polling(_) => Exit::Usage,
             Self::Handler(_) | Self::Intake(_) | Self::Relay(_) => Exit::Usage,
-            Self::Database(_) => Exit::Database,
-            Self::Queue(_) => Exit::Queue,
-            Self::Listen { .. } | Self::Process(_) => Exit::Other,
+            Self::Database(_) | Self::Schema(_) => Exit::Database,
+            Self::Queue(_) | Self::Look(_) => Exit::Queue,
+            Self::Source | Self::Listen { .. } | Self::Process(_) => Exit::Other,
         }
     }
 }
@@ -128,6 +141,12 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
     }
+}
+
+/// What somebody has asked for.
+#[expect(clippy::print_stdout, reason = "it is for people")]
+pub(crate) fn tell(text: &str) {
+    println!("{text}");
 }
 
 /// Says it to whoever has started it: what the log tells may be lost on somebody at a terminal.

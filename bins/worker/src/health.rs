@@ -17,8 +17,8 @@ pub(crate) struct Health {
     pub(crate) stop: Stop,
 }
 
-/// `/healthz`: 200 as long as the process answers. `/readyz`: 200 while messages are taken; 503 once it has been told to
-/// stop, and while the database or the queue does not answer.
+/// `/healthz`: 200 as long as the process answers, to the end of the drain. `/readyz`: 200 while messages are taken; 503 once
+/// it has been told to stop, and while the database or the queue does not answer.
 pub(crate) fn router(health: Health) -> Router {
     Router::new().route("/healthz", get(async || "ok")).route("/readyz", get(ready)).with_state(health)
 }

@@ -3,6 +3,7 @@
 //! Configuration, build, drain; everything else is in the crates below. The first signal drains, the second ends the
 //! process at once: what it holds comes again when leases and visibility are over.
 
+mod check;
 mod cli;
 mod condition;
 mod health;
@@ -15,7 +16,7 @@ use clap::Parser as _;
 use taskwatch_handlers::kill_all_groups;
 use tokio::runtime::Builder;
 
-use crate::cli::{Cli, Exit, Failed};
+use crate::cli::{Cli, Failed};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -30,7 +31,7 @@ fn main() -> ExitCode {
     // What handlers have started must not outlive the worker that would have ended it.
     kill_all_groups();
     match ended {
-        Ok(()) => Exit::Done.into(),
+        Ok(exit) => exit.into(),
         Err(failed) => {
             cli::say(&format!("error: {failed}"));
             failed.exit().into()

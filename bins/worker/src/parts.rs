@@ -7,14 +7,15 @@ use taskwatch_core::ledger::{Origin, Source};
 use taskwatch_core::outbox::Relay;
 use taskwatch_core::ports::Clock;
 use taskwatch_core::stop::Stop;
-use taskwatch_daemon::process_name;
 use taskwatch_daemon::systemd::Pulse;
+use taskwatch_daemon::{Leaps, process_name};
+use taskwatch_ec2::{AwsSettings, Departure, Watch};
 use taskwatch_handlers::{SystemEntropy, TokioClock};
 use taskwatch_settings::{DeadLetters, Settings};
 use taskwatch_sqs_poll::{Options, Parts as SourceParts, Payloads, SqsSource};
 use taskwatch_wiring::{Database, handler, payloads, policy, queues, relay};
 
-use crate::cli::Failed;
+use crate::cli::{Cli, Failed};
 use crate::condition::Conditions;
 
 /// A worker, ready to begin.
@@ -22,7 +23,10 @@ pub(crate) struct Parts {
     pub(crate) database: Arc<Database>,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) pulse: Arc<Pulse>,
+    /// Works the queue.
     pub(crate) engine: Arc<Engine>,
+    /// The same for what the API asks for.
+    pub(crate) beside: Arc<Engine>,
     pub(crate) relay: Option<Arc<Relay>>,
 }
 
@@ -35,27 +39,37 @@ impl Parts {
         let handler = handler(work, settings.handler.time_limit)?;
         let database = Arc::new(Database::new(settings));
         let conditions = Arc::new(Conditions::default());
-        let pulse = Arc::new(Pulse::of(Arc::new(TokioClock)));
-        let clock: Arc<dyn Clock> = pulse.clone();
-        let relay = relay(settings, database.clone(), clock.clone(), conditions.clone()).await?.map(Arc::new);
-        let engine = Engine::new(EngineParts {
-            store: database.clone(),
-            handler,
-            clock,
-            entropy: Arc::new(SystemEntropy),
-            observer: conditions.clone(),
-            origin: Origin::new(Source::Ec2, settings.worker.name.clone().unwrap_or_else(process_name)),
-            policy: policy(settings),
-        })?;
-        Ok(Self { database, conditions, pulse, engine: Arc::new(engine), relay })
+        let policy = policy(settings);
+        let worker = settings.worker.name.clone().unwrap_or_else(process_name);
+        let engine = |clock: Arc<dyn Clock>| {
+            Engine::new(EngineParts {
+                store: database.clone(),
+                handler: handler.clone(),
+                clock,
+                entropy: Arc::new(SystemEntropy),
+                observer: conditions.clone(),
+                origin: Origin::new(Source::Ec2, worker.clone()),
+                policy,
+            })
+        };
+        // Only who works the queue beats: what goes on beside it says nothing about that.
+        let pulse = Arc::new(Pulse::of(Arc::new(Leaps::of(TokioClock))));
+        let (engine, beside) = (Arc::new(engine(pulse.clone())?), Arc::new(engine(Arc::new(TokioClock))?));
+        let clock = Arc::new(TokioClock);
+        let relay = relay(settings, database.clone(), clock, conditions.clone()).await?.map(Arc::new);
+        Ok(Self { database, conditions, pulse, engine, beside, relay })
     }
+}
+
+/// Which queue: its URL or ARN.
+pub(crate) fn queue(settings: &Settings) -> Result<&str, Failed> {
+    let missing = Failed::Missing("no queue is configured: set queue.name to its URL or ARN");
+    settings.queue.name.as_deref().ok_or(missing)
 }
 
 /// The queue as an event source.
 pub(crate) fn source(settings: &Settings, stop: &Stop) -> Result<SqsSource, Failed> {
-    let Some(queue) = settings.queue.name.clone() else {
-        return Err(Failed::Missing("no queue is configured: set queue.name to its URL or ARN"));
-    };
+    let queue = queue(settings)?.to_owned();
     let options = Options {
         receivers: settings.queue.receivers,
         wait: settings.queue.wait,
@@ -67,4 +81,17 @@ pub(crate) fn source(settings: &Settings, stop: &Stop) -> Result<SqsSource, Fail
     let payloads = payloads(settings).map(|payloads| Arc::new(payloads) as Arc<dyn Payloads>);
     let calls = Arc::new(queues(settings));
     Ok(SqsSource::start(SourceParts { calls, queue, payloads, options, stop: stop.clone() })?)
+}
+
+/// What says that the instance is about to go.
+pub(crate) fn watch(settings: &Settings, cli: &Cli) -> Watch {
+    // Not by the pulse: it would beat for an engine that is stuck.
+    let clock = Arc::new(TokioClock);
+    if settings.worker.notices && !cli.check { Watch::start(clock) } else { Watch::off(clock) }
+}
+
+/// The instance's way out of its Auto Scaling group.
+pub(crate) fn departure(settings: &Settings, watch: &Watch) -> Departure {
+    let aws = AwsSettings::in_region(settings.aws.region.clone());
+    Departure::new(watch, aws, settings.worker.lifecycle_hook.clone(), Arc::new(TokioClock))
 }

@@ -10,14 +10,34 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
+use super::orphans::Watch;
 use crate::text::Tail;
 
 /// How long the rest of the output is read for after the group is dead. Only a process that has left the group can
 /// keep a pipe open for longer.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// Every group of this process that may be alive.
-static GROUPS: LazyLock<Mutex<HashSet<Pid>>> = LazyLock::new(Mutex::default);
+/// Every group of this process that may be alive, and who kills them when this process is killed.
+#[derive(Default)]
+struct Groups {
+    all: HashSet<Pid>,
+    watch: Watch,
+}
+
+impl Groups {
+    fn begun(&mut self, id: Pid) {
+        self.all.insert(id);
+        self.watch.begun(id, &self.all);
+    }
+
+    fn ended(&mut self, id: Pid) {
+        if self.all.remove(&id) {
+            self.watch.ended(id, &self.all);
+        }
+    }
+}
+
+static GROUPS: LazyLock<Mutex<Groups>> = LazyLock::new(Mutex::default);
 
 /// Whether [`kill_all_groups`] has been called. Programs are started under its read lock, so that none is missed.
 static OVER: RwLock<bool> = RwLock::new(false);
@@ -29,9 +49,11 @@ static OVER: RwLock<bool> = RwLock::new(false);
 /// leases run out settles them.
 pub fn kill_all_groups() {
     *OVER.write().unwrap_or_else(PoisonError::into_inner) = true;
-    for id in groups().drain() {
+    let mut groups = groups();
+    for id in groups.all.clone() {
         // Fails only if nobody is left, or if the rest run as another user.
         let _ = kill_process_group(id, Signal::KILL);
+        groups.ended(id);
     }
 }
 
@@ -39,7 +61,7 @@ fn is_over() -> bool {
     *OVER.read().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn groups() -> MutexGuard<'static, HashSet<Pid>> {
+fn groups() -> MutexGuard<'static, Groups> {
     // Nothing is left half done where a panic could strike.
     GROUPS.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -59,7 +81,9 @@ impl Group {
         }
         let child = command.process_group(0).spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        groups().extend(id);
+        if let Some(id) = id {
+            groups().begun(id);
+        }
         drop(over);
         Ok(Self { child, id })
     }
@@ -105,7 +129,7 @@ impl Group {
         if let Some(id) = self.id.take() {
             // Fails only if nobody is left, or if the rest run as another user.
             let _ = kill_process_group(id, Signal::KILL);
-            groups().remove(&id);
+            groups().ended(id);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 49] = [
+const ALL: [(&str, Option<&str>, &str, &str); 51] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -35,6 +35,8 @@ const ALL: [(&str, Option<&str>, &str, &str); 49] = [
     ("worker.poll", Some("1s"), "10ms", r#""10ms""#),
     ("worker.health", None, "127.0.0.1:8081", r#""127.0.0.1:8081""#),
     ("worker.intake", Some("false"), "true", "true"),
+    ("worker.notices", Some("true"), "false", "false"),
+    ("worker.lifecycle_hook", None, "drain", r#""drain""#),
     ("worker.adopt_after", Some("10m"), "1day", r#""1day""#),
     ("intake.listen", Some("127.0.0.1:8080"), "[::]:80", r#""[::]:80""#),
     ("intake.origins", Some("[]"), r#"["https://app.example.com"]"#, r#"["https://app.example.com"]"#),

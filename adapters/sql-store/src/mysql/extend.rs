@@ -1,6 +1,7 @@
 //! Renews leases, without waiting for rows that somebody else has locked.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::Pool;
@@ -25,8 +26,13 @@ type Pair = (i64, i64);
 /// Renews leases and answers with those that are lost.
 ///
 /// A lease whose row stays locked is neither renewed nor lost: nobody can say. It is not in the answer, and its holder
-/// asks again before it runs out.
-pub(super) async fn extend(pool: &Pool<Connector>, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, Fault> {
+/// asks again before it runs out. `held_up` remembers that somebody has been told.
+pub(super) async fn extend(
+    pool: &Pool<Connector>,
+    held_up: &AtomicBool,
+    leases: &[Lease],
+    until: Timestamp,
+) -> Result<Vec<TaskId>, Fault> {
     let mut waiting: BTreeSet<Pair> = leases.iter().map(pair).collect();
     let mut lost = BTreeSet::new();
     for pause in PAUSES.map(Some).into_iter().chain([None]) {
@@ -39,7 +45,19 @@ pub(super) async fn extend(pool: &Pool<Connector>, leases: &[Lease], until: Time
         match pause {
             _ if waiting.is_empty() => {}
             Some(pause) => tokio::time::sleep(pause).await,
-            None => tracing::warn!(tasks = ?waiting, "leases are not renewed: somebody keeps their rows locked"),
+            None => {}
+        }
+    }
+    let is_held_up = !waiting.is_empty();
+    if is_held_up != held_up.swap(is_held_up, Ordering::Relaxed) {
+        if is_held_up {
+            let tasks: Vec<i64> = waiting.iter().map(|&(task, _)| task).collect();
+            tracing::warn!(
+                ?tasks,
+                "leases are not renewed: somebody keeps the rows of these tasks, or of others, locked"
+            );
+        } else {
+            tracing::info!("recovered: nobody keeps rows locked whose leases are to be renewed");
         }
     }
     Ok(leases.iter().filter(|lease| lost.contains(&pair(lease))).map(|lease| lease.task).collect())

@@ -15,6 +15,7 @@ mod tests;
 mod transact;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use async_trait::async_trait;
 use deadpool::managed::Pool;
@@ -38,6 +39,8 @@ use crate::schema::{self, Health};
 pub struct MySqlStore {
     pool: Pool<Connector>,
     plenty: Arc<Plenty>,
+    /// Somebody keeps rows locked whose leases are to be renewed.
+    held_up: Arc<AtomicBool>,
     announces: bool,
 }
 
@@ -69,7 +72,7 @@ impl MySqlStore {
             .create_timeout(Some(options.connect_timeout))
             .build()
             .map_err(|error| OpenError::Settings(error.to_string()))?;
-        let store = Self { pool, plenty: Arc::default(), announces: options.announces };
+        let store = Self { pool, plenty: Arc::default(), held_up: Arc::default(), announces: options.announces };
         let link = Link::take(&store.pool).await.map_err(|fault| OpenError::Connect(fault.message().to_owned()))?;
         link.release();
         Ok(store)
@@ -120,7 +123,7 @@ impl Store for MySqlStore {
     }
 
     async fn extend(&self, leases: &[Lease], until: Timestamp) -> Result<Vec<TaskId>, StoreError> {
-        Ok(retrying(|| extend::extend(&self.pool, leases, until)).await?)
+        Ok(retrying(|| extend::extend(&self.pool, &self.held_up, leases, until)).await?)
     }
 }
 

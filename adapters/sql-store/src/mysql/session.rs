@@ -20,8 +20,9 @@ use crate::error::Fault;
 use crate::options::{MySqlTarget, TlsMode};
 use crate::password::{Credentials, Login};
 
-/// How long the server may take to answer a packet. Well above the lock wait that a session allows.
-const ANSWER: Duration = Duration::from_secs(30);
+/// How long the server may take to answer a packet. Well above the lock wait that a session allows; and well below the
+/// lease of somebody whose server has vanished in silence, as in a failover, and who has to renew it at the next one.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// A connection that was not used for this long is asked whether it still is one, long before the server closes it
 /// (`wait_timeout` in [`SET_UP`]),
@@ -37,10 +38,12 @@ const LONGEST_PACKET: usize = 4 << 20;
 /// A client whose machine or network vanished says no goodbye: the server waits for its next packet and keeps its row
 /// locks, by default for eight hours. Between the packets of a transaction nothing is waited for, so twenty seconds are
 /// ample there; only MariaDB tells such a pause from others, in a comment that MySQL does not look into.
+///
+/// A row that somebody keeps locked holds up the others of its batch for a second, the least there is, and is left out then.
 const SET_UP: &str = "\
     SET NAMES utf8mb4, autocommit = 1, time_zone = '+00:00', \
     sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION', \
-    SESSION innodb_lock_wait_timeout = 5, \
+    SESSION innodb_lock_wait_timeout = 1, \
     SESSION wait_timeout = 60 /*M!100600 , SESSION idle_transaction_timeout = 20 */;\
     SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;\
     SELECT CAST(@@auto_increment_increment AS SIGNED), CAST(@@max_allowed_packet AS SIGNED)";

@@ -106,24 +106,27 @@ impl Keeper {
     pub(super) fn pass_on(&mut self) {
         let (now, is_alone) = (Instant::now(), self.out == 0);
         while let Some(entries) = self.deletes.take(now, is_alone) {
-            let calls = self.calls.clone();
+            let (calls, count) = (self.calls.clone(), entries.len());
+            self.passing += count;
             self.start(async move {
                 calls.delete(entries).await;
-                Done::Passed
+                Done::Passed(count)
             });
         }
         while let Some(messages) = self.hides.take(now, is_alone) {
-            let calls = self.calls.clone();
+            let (calls, count) = (self.calls.clone(), messages.len());
+            self.passing += count;
             self.start(async move {
                 calls.hide(messages).await;
-                Done::Passed
+                Done::Passed(count)
             });
         }
         while let Some(letters) = self.letters.take(now, is_alone) {
-            let calls = self.calls.clone();
+            let (calls, count) = (self.calls.clone(), letters.len());
+            self.passing += count;
             self.start(async move {
                 calls.bury(letters).await;
-                Done::Passed
+                Done::Passed(count)
             });
         }
     }

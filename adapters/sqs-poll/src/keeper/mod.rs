@@ -41,8 +41,8 @@ pub(crate) enum Command {
 enum Done {
     Polled(Polled),
     Renewed(Renewed),
-    /// Deleted, hidden or sent; whoever waits for it has been told.
-    Passed,
+    /// So many were deleted, hidden or sent; whoever waits for it has been told.
+    Passed(usize),
 }
 
 /// A message that is held.
@@ -80,11 +80,19 @@ pub(crate) struct Keeper {
     waiting: Groups,
     /// How many are out.
     out: usize,
+    /// How many are no longer held, and in calls that delete, hide or send them.
+    passing: usize,
     demand: Option<Demand>,
     polls: HashMap<Id, UnderWay>,
     /// The last poll that ended has failed.
     is_failing: bool,
+    /// Polls come back full.
+    is_flowing: bool,
+    /// Until when what is here waits for more.
+    gather_until: Option<Instant>,
     poll_again: Instant,
+    /// Until when receivers do not poll again that came back too early, with nothing.
+    resting: Vec<Instant>,
     /// Nobody's visibility has to be looked at before.
     look_again: Option<Instant>,
     deletes: Gathered<Entry>,
@@ -111,10 +119,14 @@ impl Keeper {
             held: HashMap::new(),
             waiting: Groups::default(),
             out: 0,
+            passing: 0,
             demand: None,
             polls: HashMap::new(),
             is_failing: false,
+            is_flowing: false,
+            gather_until: None,
             poll_again: Instant::now(),
+            resting: Vec::new(),
             look_again: None,
             deletes: Gathered::default(),
             hides: Gathered::default(),
@@ -172,7 +184,7 @@ impl Keeper {
         match done {
             Ok((id, Done::Polled(polled))) => self.polled(id, polled),
             Ok((_, Done::Renewed(renewed))) => self.renewed(renewed),
-            Ok((_, Done::Passed)) => {}
+            Ok((_, Done::Passed(count))) => self.passing -= count,
             // The handle says so from now on.
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             Err(error) => drop(self.polls.remove(&error.id())),
@@ -181,8 +193,11 @@ impl Keeper {
 
     fn next_alarm(&self) -> Option<Instant> {
         let lingering = [self.deletes.until(), self.hides.until(), self.letters.until()].into_iter().flatten().min();
-        let polling = self.demand.as_ref().map(|_| self.poll_again).filter(|again| *again > Instant::now());
-        [self.look_again, lingering, polling, self.end_of_grace()].into_iter().flatten().min()
+        let (now, rested) = (Instant::now(), self.resting.iter().min().copied());
+        let waits = [Some(self.poll_again), rested].into_iter().flatten().filter(|at| *at > now);
+        let polling = self.demand.as_ref().and_then(|_| waits.min());
+        let alarms = [self.look_again, lingering, polling, self.next_slow(), self.gather_until, self.end_of_grace()];
+        alarms.into_iter().flatten().min()
     }
 
     fn start(&mut self, call: impl Future<Output = Done> + Send + 'static) -> AbortHandle {

@@ -14,11 +14,19 @@ use tracing::debug;
 use super::{Deliveries, Done, Keeper, Message, Place};
 use crate::calls::Calls;
 
-/// An empty poll counts for this long at least: a wait of 0, or a queue that does not keep to it, is no tight circle.
+/// An empty poll keeps its receiver busy for this long at least, unless another one brings messages: a wait of 0, or a queue
+/// that does not keep to it, is no tight circle.
 const EMPTY: Duration = Duration::from_secs(1);
 
 /// Between polls that fail at once; the engine makes longer pauses.
 const FAILED: Duration = Duration::from_millis(100);
+
+/// How long messages wait for those of further polls, while polls come back full: what is handed over together is claimed
+/// together.
+const GATHER: Duration = Duration::from_millis(5);
+
+/// A poll that takes longer is not counted on: there are no messages, or its answer is lost, and others may bring some.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// Somebody waits for messages.
 pub(super) struct Demand {
@@ -30,6 +38,7 @@ pub(super) struct Demand {
 pub(super) struct UnderWay {
     /// So many messages it may bring.
     asked: usize,
+    begun: Instant,
     pub(super) abort: AbortHandle,
 }
 
@@ -48,38 +57,58 @@ impl Keeper {
     /// Begins polls as long as more is wanted than those under way may bring.
     pub(super) fn poll(&mut self) {
         let Some(demand) = &self.demand else { return };
-        if self.ending.is_some() || self.poll_again > Instant::now() {
+        let now = Instant::now();
+        if self.ending.is_some() || self.poll_again > now {
             return;
         }
-        let max = demand.max;
+        let here = if self.gather_until.is_some() { self.here() } else { 0 };
+        let max = demand.max.saturating_sub(here);
         let options = self.calls.options;
         // While polls fail, one finds out whether that is over.
         let receivers = if self.is_failing { 1 } else { options.receivers };
-        while self.polls.len() < receivers {
-            let expected: usize = self.polls.values().map(|poll| poll.asked).sum();
-            let room = options.capacity.saturating_sub(self.held.len() + expected);
+        self.resting.retain(|until| *until > now);
+        while self.polls.len() + self.resting.len() < receivers {
+            let under_way: usize = self.polls.values().map(|poll| poll.asked).sum();
+            let room = options.capacity.saturating_sub(self.held.len() + self.passing + under_way);
+            let quick = self.polls.values().filter(|poll| now < poll.begun + SLOW);
+            let expected: usize = quick.map(|poll| poll.asked).sum();
             let asked = max.saturating_sub(expected).min(room).min(MAX_POLLED);
             if asked == 0 {
                 return;
             }
             let abort = self.start(poll(self.calls.clone(), asked));
-            self.polls.insert(abort.id(), UnderWay { asked, abort });
+            self.polls.insert(abort.id(), UnderWay { asked, begun: now, abort });
         }
     }
 
+    /// When the next poll turns out to be slow, while there could be more of them.
+    pub(super) fn next_slow(&self) -> Option<Instant> {
+        let is_short = self.demand.is_some() && self.polls.len() < self.calls.options.receivers;
+        let slow_at = self.polls.values().filter(|_| is_short).map(|poll| poll.begun + SLOW);
+        slow_at.filter(|at| *at > Instant::now()).min()
+    }
+
     pub(super) fn polled(&mut self, id: Id, Polled { begun, brought }: Polled) {
-        self.polls.remove(&id);
+        let asked = self.polls.remove(&id).map_or(0, |poll| poll.asked);
         self.is_failing = brought.is_err();
+        match brought.as_ref().map_or(0, Vec::len) {
+            brought if brought < asked => self.is_flowing = false,
+            MAX_POLLED => self.is_flowing = true,
+            // That of a small one says nothing.
+            _ => {}
+        }
         match brought {
-            Ok(messages) if messages.is_empty() => self.poll_again = self.poll_again.max(begun + EMPTY),
+            Ok(messages) if messages.is_empty() => self.resting.push(begun + EMPTY),
             Ok(messages) => {
                 self.arrived(begun, messages);
                 // The next poll may well bring some too.
                 self.poll_again = Instant::now();
+                self.resting.clear();
             }
             Err(error) => {
                 self.poll_again = Instant::now() + FAILED;
-                match self.demand.take() {
+                // What is here is handed over instead.
+                match self.demand.take_if(|_| self.gather_until.is_none()) {
                     // Gone, if the receive was dropped.
                     Some(demand) => drop(demand.reply.send(Err(SourceError(error.to_string())))),
                     None => debug!("failed to {error}"),
@@ -99,6 +128,8 @@ impl Keeper {
             return;
         }
         let due = since + options.hidden / 2;
+        // Those of groups may be behind others, and are not waited for.
+        self.is_flowing &= messages.iter().all(|(delivery, _)| delivery.group.is_none());
         let mut deliveries = Vec::new();
         for (delivery, received) in messages {
             let group = delivery.group.clone();
@@ -114,8 +145,28 @@ impl Keeper {
         }
     }
 
+    /// How many messages wait to be taken.
+    fn here(&self) -> usize {
+        self.held.len() - self.out
+    }
+
+    /// Whether what is here waits for more.
+    fn gathers(&mut self) -> bool {
+        let (here, now) = (self.here(), Instant::now());
+        let is_wanted = |demand: &Demand| here > 0 && here < demand.max;
+        if !self.is_flowing || self.ending.is_some() || !self.demand.as_ref().is_some_and(is_wanted) {
+            self.gather_until = None;
+            return false;
+        }
+        *self.gather_until.get_or_insert(now + GATHER) > now
+    }
+
     /// Hands over what is there, as far as it is its turn.
     pub(super) fn hand_over(&mut self) {
+        if self.gathers() {
+            return;
+        }
+        self.gather_until = None;
         let Some(demand) = self.demand.take_if(|_| !self.waiting.is_empty()) else { return };
         if demand.reply.is_closed() {
             return;

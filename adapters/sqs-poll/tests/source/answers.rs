@@ -72,10 +72,13 @@ async fn a_delete_is_tried_three_times_and_then_told() {
 #[tokio::test(start_paused = true)]
 async fn a_handle_that_is_no_longer_good_is_no_error_and_one_without_rights_is() {
     let scene = Scene::new();
-    scene.fake.send(2);
-    let all = scene.receive_all(2).await;
-    scene.fake.fail(|action, _, id| (action == "delete" && id == 1).then(refused));
+    scene.fake.send(3);
+    let all = scene.receive_all(3).await;
+    scene.fake.fail(|action, _, _| (action == "delete").then(refused));
     scene.answer(vec![acknowledge(&all[0])]).await.unwrap();
+    // With the queue went its messages.
+    scene.fake.fail(|action, _, _| (action == "delete").then(|| CallError::Gone { queue: "q".into() }));
+    scene.answer(vec![acknowledge(&all[2])]).await.unwrap();
     scene.fake.fail(|action, _, _| {
         let not_allowed =
             CallError::NotAllowed { action: "sqs:DeleteMessage".into(), queue: "q".into(), why: "no".into() };
@@ -83,7 +86,7 @@ async fn a_handle_that_is_no_longer_good_is_no_error_and_one_without_rights_is()
     });
     let error = scene.answer(vec![acknowledge(&all[1])]).await.unwrap_err();
     assert!(error.to_string().contains("sqs:DeleteMessage"), "{error}");
-    assert_eq!(scene.fake.others().len(), 2);
+    assert_eq!(scene.fake.others().len(), 3);
 }
 
 #[tokio::test(start_paused = true)]

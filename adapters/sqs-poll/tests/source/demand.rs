@@ -5,7 +5,7 @@ use std::time::Duration;
 use taskwatch_sqs_poll::Options;
 use tokio::time::{Instant, sleep};
 
-use crate::fake::Call;
+use crate::fake::{Call, unavailable};
 use crate::scene::{MINUTE, MOMENT, SECOND, Scene, a_moment, acknowledge, tasks};
 
 #[tokio::test(start_paused = true)]
@@ -53,6 +53,18 @@ async fn without_a_wait_an_empty_queue_is_polled_once_a_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_poll_that_comes_back_too_early_and_empty_holds_up_no_other() {
+    let scene = Scene::with(Options { receivers: 2, wait: Duration::ZERO, ..Options::default() });
+    // One gets the message, the other comes back with nothing.
+    scene.fake.send(1);
+    assert_eq!(tasks(&scene.receive(16).await), [1]);
+    scene.fake.send(1);
+    let begun = Instant::now();
+    assert_eq!(tasks(&scene.receive(16).await), [2]);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_is_handed_over_as_soon_as_it_is_there() {
     let scene = Scene::new();
     let receiving = scene.receiving(16);
@@ -61,6 +73,58 @@ async fn a_message_is_handed_over_as_soon_as_it_is_there() {
     let begun = Instant::now();
     assert_eq!(tasks(&receiving.await.unwrap().unwrap().unwrap()), [1]);
     assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_polls_come_back_full_what_they_bring_is_handed_over_together() {
+    let scene = Scene::with(Options { receivers: 2, ..Options::default() });
+    scene.fake.take_time(Duration::from_millis(1));
+    scene.fake.send(100);
+    assert_eq!(scene.receive(64).await.len(), 64);
+    let asked = scene.fake.polls();
+    assert_eq!((asked.iter().sum::<usize>(), asked.len()), (64, 7), "as much as is wanted, and no more: {asked:?}");
+    assert_eq!(scene.fake.most_polls_at_once(), 2);
+    assert_eq!(scene.receive(16).await.len(), 16);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_messages_that_may_not_come() {
+    // The last of a queue: one poll was full, the others wait.
+    let scene = Scene::new();
+    scene.fake.send(10);
+    let begun = Instant::now();
+    assert_eq!(scene.receive(64).await.len(), 10);
+    assert!(begun.elapsed() <= Duration::from_millis(10), "{:?}", begun.elapsed());
+
+    // SQS takes long.
+    let scene = Scene::new();
+    scene.fake.take_time(SECOND);
+    scene.fake.send(100);
+    let begun = Instant::now();
+    assert!((10..=20).contains(&scene.receive(64).await.len()));
+    assert!(begun.elapsed() <= SECOND + Duration::from_millis(10), "{:?}", begun.elapsed());
+
+    // Or fails: what is here is handed over, and the next receive hears of it.
+    let scene = Scene::new();
+    scene.fake.take_time(Duration::from_millis(2));
+    scene.fake.send(100);
+    scene.fake.fail(|action, at, _| (action == "receive" && at > Duration::from_millis(1)).then(unavailable));
+    assert_eq!(scene.receive(64).await.len(), 20);
+    assert!(scene.receiving(64).await.unwrap().is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gathered_when_it_is_told_to_stop_is_given_back() {
+    let mut scene = Scene::with(Options { receivers: 1, ..Options::default() });
+    scene.fake.take_time(Duration::from_millis(3));
+    scene.fake.send(100);
+    let receiving = scene.receiving(64);
+    sleep(Duration::from_millis(4)).await;
+    assert!(!receiving.is_finished());
+    scene.stop();
+    assert!(receiving.await.unwrap().unwrap().is_none(), "there will be no more");
+    a_moment().await;
+    assert_eq!(scene.fake.left().iter().filter(|(_, seconds)| *seconds > 0).count(), 0, "others may have them at once");
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,8 +181,24 @@ async fn never_more_is_held_than_its_capacity() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_be_deleted_for_now_counts_as_well() {
+    let scene = Scene::with(Options { capacity: 12, ..Options::default() });
+    scene.fake.send(30);
+    let first = scene.receive_all(12).await;
+    scene.fake.take_time(SECOND * 3);
+    let answering = scene.answering(first.iter().map(acknowledge).collect());
+    a_moment().await;
+    scene.fake.take_time(Duration::ZERO);
+    let receiving = scene.receiving(16);
+    sleep(SECOND * 2).await;
+    assert_eq!((receiving.is_finished(), scene.fake.polls_under_way()), (false, 0));
+    assert!(!receiving.await.unwrap().unwrap().unwrap().is_empty());
+    answering.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_was_looked_at_too_late_is_not_handed_over() {
-    let scene = Scene::with(Options { hidden: SECOND * 10, wait: SECOND * 5, ..Options::default() });
+    let scene = Scene::with(Options { receivers: 1, hidden: SECOND * 10, wait: SECOND * 5, ..Options::default() });
     // As after a stop of the process: the poll's answer has been there for long.
     scene.fake.take_time(SECOND * 16);
     scene.fake.send(1);

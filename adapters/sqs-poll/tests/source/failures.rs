@@ -62,3 +62,19 @@ async fn a_receive_that_was_given_up_loses_nothing() {
     assert_eq!((tasks(&all), all[0].receive_count), (vec![1], 1));
     assert!(begun.elapsed().is_zero());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_without_an_answer_does_not_hold_up_the_others() {
+    let scene = Scene::new();
+    scene.fake.be_silent(1);
+    scene.fake.send(100);
+    // All that is wanted is asked for by the poll that gets no answer.
+    let begun = Instant::now();
+    assert_eq!(scene.receive(10).await.len(), 10);
+    assert_eq!(begun.elapsed(), SECOND * 5);
+    for _ in 0..9 {
+        assert_eq!(scene.receive(10).await.len(), 10);
+    }
+    assert_eq!(begun.elapsed(), SECOND * 5);
+    assert_eq!(scene.fake.most_polls_at_once(), 2);
+}

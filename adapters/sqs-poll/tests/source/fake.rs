@@ -35,6 +35,8 @@ struct State {
     /// How long a call takes.
     latency: Duration,
     last: usize,
+    /// So many polls get no answer.
+    silent: usize,
     /// Under way, and the most there ever were.
     polls: (usize, usize),
 }
@@ -102,6 +104,11 @@ impl Fake {
 
     pub(crate) fn take_time(&self, latency: Duration) {
         self.state().latency = latency;
+    }
+
+    /// From now on, so many polls get no answer.
+    pub(crate) fn be_silent(&self, polls: usize) {
+        self.state().silent = polls;
     }
 
     pub(crate) fn calls(&self) -> Vec<(Duration, Call)> {
@@ -197,12 +204,17 @@ impl PolledQueue for Fake {
             Polling(self)
         };
         let until = Instant::now() + poll.wait;
-        let latency = {
+        let (latency, is_silent) = {
             let mut state = self.state();
             assert!(state.calls.len() < 10_000, "a tight circle");
             state.calls.push((self.start.elapsed(), Call::Receive(poll.max)));
-            state.latency
+            let is_silent = state.silent > 0;
+            state.silent -= usize::from(is_silent);
+            (state.latency, is_silent)
         };
+        if is_silent {
+            std::future::pending::<()>().await;
+        }
         loop {
             let changed = self.changed.notified();
             let received = self.take(poll)?;

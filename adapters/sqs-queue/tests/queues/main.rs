@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod credentials;
 mod dead_letters;
 mod faulty;
 mod polling;

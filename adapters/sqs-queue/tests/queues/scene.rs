@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use serde_json::{Value, json};
 use taskwatch_core::time::Timestamp;
 use taskwatch_sqs_message::{DeadLetter, Hide, Original};
@@ -22,7 +22,11 @@ pub(crate) fn aws() -> &'static Aws {
 
 /// As a program would have loaded it, without its environment.
 pub(crate) async fn config(endpoint: &str) -> SdkConfig {
-    let keys = Credentials::new("test", SECRET, None, None, "test");
+    config_with(endpoint, Credentials::new("test", SECRET, None, None, "test")).await
+}
+
+/// The same with keys from elsewhere.
+pub(crate) async fn config_with(endpoint: &str, keys: impl ProvideCredentials + 'static) -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(aws().region()))
         .credentials_provider(SharedCredentialsProvider::new(keys))

@@ -1,6 +1,8 @@
 //! The fixture: a stand-in for AWS that a test may fill and ask.
 
 mod calls;
+#[cfg(feature = "front")]
+mod front;
 
 use std::env;
 use std::path::Path;
@@ -14,6 +16,8 @@ use crate::process::{Process, StartError, free_port};
 use crate::python::python;
 
 pub use calls::{AwsError, Queue};
+#[cfg(feature = "front")]
+pub use front::{Asked, Calls, Fault, Front};
 
 /// Hands one stand-in on to other processes: `cargo xtask test` sets it, [`Aws::shared`] reads it.
 pub const ENV_AWS: &str = "TASKWATCH_TEST_AWS";

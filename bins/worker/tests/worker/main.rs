@@ -2,5 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod check;
+mod clock;
+mod credentials;
+mod database;
+mod handlers;
+mod instance;
+mod keys;
+mod killed;
 mod life;
+mod machine;
+mod names;
+mod notice;
+mod outage;
 mod place;
+mod processes;
+mod queue;
+mod stopped;

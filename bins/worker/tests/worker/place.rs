@@ -15,6 +15,7 @@ use taskwatch_core::ledger::{Origin, Source};
 use taskwatch_core::ports::{Inserted, Record, Records as _, Store as _};
 use taskwatch_core::task::{NewTask, Status, TaskId};
 use taskwatch_core::time::Timestamp;
+use taskwatch_core::transition::EventKind;
 use taskwatch_sql_store::{ConnectOptions, PasswordSource, SqlStore};
 use taskwatch_testbed::{Aws, Line, MariaDb, Queue};
 use tempfile::TempDir;
@@ -33,6 +34,8 @@ pub(crate) struct Place {
     pub(crate) store: SqlStore,
     /// What a worker is told about the database.
     database: Vec<(&'static str, String)>,
+    /// How the tests themselves reach it.
+    options: ConnectOptions,
 }
 
 impl Place {
@@ -77,7 +80,21 @@ impl Place {
         let queue = aws.create_queue_before(&Aws::unique("queue"), &dead, RECEIVES, &seconds).unwrap();
         let store = SqlStore::open(options).await.unwrap();
         store.migrate().await.unwrap();
-        Self { aws, queue, dead, folder, store, database }
+        Self { aws, queue, dead, folder, store, database, options: options.clone() }
+    }
+
+    /// The same, where the server has moved to another port.
+    pub(crate) async fn moved_to(self, server: &MariaDb) -> Self {
+        let name = self.database_name();
+        let url = format!("mysql://{}@{}:{}/{name}", server.user(), server.host(), server.port());
+        let options = ConnectOptions { url, ..self.options };
+        let store = SqlStore::open(&options).await.unwrap();
+        Self { store, options, ..self }
+    }
+
+    /// The database's name on its server.
+    pub(crate) fn database_name(&self) -> String {
+        self.options.url.rsplit('/').next().unwrap().to_owned()
     }
 
     /// Adds tasks and sends the messages that announce them.
@@ -114,6 +131,8 @@ impl Place {
             .env("TASKWATCH_HANDLER_KIND", "command")
             .env("TASKWATCH_HANDLER_COMMAND", shell("exit 0"))
             .env("TASKWATCH_WORKER_BACKOFF_BASE", "1ms")
+            // A stop waits for polls that are under way.
+            .env("TASKWATCH_QUEUE_WAIT", "1s")
             .envs(settings.iter().copied());
         command
     }
@@ -145,6 +164,27 @@ impl Place {
             }
             assert!(begun.elapsed() < PATIENCE, "not {count} {status}: {found:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until at least so many tasks have this status.
+    pub(crate) async fn until_at_least(&self, status: Status, count: usize) {
+        let begun = Instant::now();
+        loop {
+            let found = self.statuses().await;
+            if found.get(status.as_str()).is_some_and(|found| *found >= count) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "fewer than {count} {status}: {found:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Every task has been completed, and only once.
+    pub(crate) async fn each_completed_once(&self) {
+        for record in self.records().await {
+            let completed = record.entries.iter().filter(|entry| entry.event == EventKind::Completed).count();
+            assert_eq!(completed, 1, "{record:?}");
         }
     }
 
@@ -187,6 +227,21 @@ pub(crate) fn shell(script: &str) -> String {
     json!(["/bin/sh", "-c", script]).to_string()
 }
 
+/// Says a figure, to whoever looks at the output of a test.
+#[expect(clippy::print_stdout, reason = "it is for people, who see it with --nocapture, or when the test fails")]
+pub(crate) fn note(figure: std::fmt::Arguments<'_>) {
+    println!("{figure}");
+}
+
+/// What a worker is told whose tasks only take their time.
+pub(crate) fn pretending(duration: &str) -> [(&str, &str); 3] {
+    [
+        ("TASKWATCH_HANDLER_KIND", "simulate"),
+        ("TASKWATCH_HANDLER_COMMAND", ""),
+        ("TASKWATCH_HANDLER_SIMULATE_DURATION", duration),
+    ]
+}
+
 /// A worker's process. It is killed with the value.
 pub(crate) struct Worker {
     child: Child,
@@ -223,11 +278,16 @@ impl Worker {
 
     /// Waits until it has said so.
     pub(crate) async fn says(&mut self, words: &str) {
+        self.says_again(words, 1).await;
+    }
+
+    /// Waits until it has said so this many times.
+    pub(crate) async fn says_again(&mut self, words: &str, times: usize) {
         let begun = Instant::now();
-        while self.lines(words) == 0 {
+        while self.lines(words) < times {
             let ended = self.child.try_wait().unwrap();
             assert!(
-                ended.is_none() || self.lines(words) > 0,
+                ended.is_none() || self.lines(words) >= times,
                 "it has ended with {ended:?} and not said {words}: {}",
                 self.log()
             );
