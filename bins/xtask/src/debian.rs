@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
-use taskwatch_testbed::find_program;
+use taskwatch_testbed::{find_library, find_program};
 
 use crate::workspace::run;
 
 /// Programs, and the packages that bring them. None of these starts a service.
-const NEEDED: [(&str, &str); 8] = [
+const NEEDED: [(&str, &str); 9] = [
     ("mariadbd", "mariadb-server-core"),
     ("mariadb-install-db", "mariadb-server-core"),
     ("mariadb", "mariadb-client-core"),
@@ -19,22 +19,33 @@ const NEEDED: [(&str, &str); 8] = [
     // libFuzzer is C++.
     ("c++", "g++"),
     ("strip", "binutils"),
+    // The library, which tests preload; the program goes by it.
+    ("faketime", "faketime"),
 ];
+
+/// The same for libraries. The first has a process look up names in a file of the test's.
+const LIBRARIES: [(&str, &str); 1] = [("libnss_wrapper.so", "libnss-wrapper")];
 
 /// Installs what is missing; asks no network if nothing is.
 pub(crate) fn ensure_programs() -> Result<()> {
-    let missing: Vec<_> = NEEDED.iter().filter(|(program, _)| find_program(program).is_err()).collect();
+    let missing = missing();
     let mut packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
     }
-    let programs = missing.iter().map(|(program, _)| *program).collect::<Vec<_>>().join(", ");
-    install(&packages).with_context(|| format!("failed to install what brings {programs}"))?;
-    for (program, package) in missing {
-        find_program(program).map_err(|_| anyhow!("apt-get installed {package}, and there is still no {program}"))?;
+    let names = missing.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    install(&packages).with_context(|| format!("failed to install what brings {names}"))?;
+    match self::missing().first() {
+        Some((name, package)) => Err(anyhow!("apt-get installed {package}, and there is still no {name}")),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// What is not there, and the packages that bring it.
+fn missing() -> Vec<(&'static str, &'static str)> {
+    let programs = NEEDED.into_iter().filter(|(name, _)| find_program(name).is_err());
+    programs.chain(LIBRARIES.into_iter().filter(|(name, _)| find_library(name).is_err())).collect()
 }
 
 /// `apt-get update` and `apt-get install`, as root or with sudo.

@@ -8,6 +8,7 @@ mod debian;
 mod fuzz;
 mod generate;
 mod mariadb;
+mod node;
 mod package;
 mod python;
 mod steps;
@@ -64,7 +65,7 @@ enum Chore {
         #[arg(long, value_name = "FILE", conflicts_with = "seconds")]
         replay: Option<PathBuf>,
     },
-    /// Builds what is shipped, into `dist/`: the program and the Lambda function, with their SHA-256
+    /// Builds what is shipped, into `dist/`: the programs and the Lambda function, with their SHA-256
     Package,
     /// Runs a throwaway MariaDB until Enter, end of input or Ctrl-C, and prints its address
     Mariadb,
@@ -80,6 +81,8 @@ enum Bench {
     },
     /// The Lambda function beside others: cold and warm, CPU and wall, round trips, memory, size
     Lambda(bench::lambda::Options),
+    /// The worker beside others: messages per second, CPU, memory, calls, statements, latency, processes, idle
+    Worker(bench::worker::Options),
 }
 
 fn main() -> ExitCode {
@@ -112,6 +115,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::LintCore => core_lint::run(&workspace),
         Chore::Bench { what: Bench::Store { benchmark } } => bench::store(&workspace, &benchmark),
         Chore::Bench { what: Bench::Lambda(options) } => bench::lambda::run(&workspace, &options),
+        Chore::Bench { what: Bench::Worker(options) } => bench::worker::run(&workspace, &options),
         Chore::Fuzz { seconds, replay } => fuzz::run(&workspace, seconds, replay.as_deref()),
         Chore::Package => package::run(&workspace),
         Chore::Mariadb => mariadb::run(),

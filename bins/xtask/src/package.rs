@@ -11,24 +11,34 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::workspace::{Workspace, run as run_command};
 
-const PROGRAM: &str = "taskwatch";
+/// The command line, which reaches AWS where it is built to.
+const COMMAND_LINE: (&str, &[&str]) = ("taskwatch", &["aws"]);
+
+/// The daemon.
+const WORKER: (&str, &[&str]) = ("taskwatch-worker", &[]);
 
 /// What Lambda starts in a custom runtime, and the package that makes it.
 const FUNCTION: (&str, &str) = ("bootstrap", "taskwatch-lambda");
+const FUNCTION_FEATURES: &[&str] = &["aws"];
 
-/// Builds with the `dist` profile into `dist/`: the program, and the Lambda function as the zip file that is deployed;
+/// Builds with the `dist` profile into `dist/`: the programs, and the Lambda function as the zip file that is deployed;
 /// beside each a file that `sha256sum --check` reads.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let (bootstrap, function) = FUNCTION;
-    build(workspace, PROGRAM)?;
-    build(workspace, function)?;
+    let programs = [COMMAND_LINE, WORKER];
+    for (program, features) in programs {
+        build(workspace, program, features)?;
+    }
+    build(workspace, function, FUNCTION_FEATURES)?;
     let built = built(workspace)?;
     let folder = workspace.root.join("dist");
     fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
 
-    let packaged = folder.join(PROGRAM);
-    fs::copy(built.join(PROGRAM), &packaged).with_context(|| format!("failed to copy {PROGRAM}"))?;
-    finish(&folder, PROGRAM, &read(&packaged)?)?;
+    for (program, _) in programs {
+        let packaged = folder.join(program);
+        fs::copy(built.join(program), &packaged).with_context(|| format!("failed to copy {program}"))?;
+        finish(&folder, program, &read(&packaged)?)?;
+    }
 
     let name = format!("{function}.zip");
     let zip = zipped(bootstrap, &read(&built.join(bootstrap))?).context("failed to zip the Lambda function")?;
@@ -39,12 +49,20 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 /// Builds the Lambda function as it is shipped, and answers where its program is.
 pub(crate) fn build_function(workspace: &Workspace) -> Result<PathBuf> {
     let (bootstrap, function) = FUNCTION;
-    build(workspace, function)?;
+    build(workspace, function, FUNCTION_FEATURES)?;
     Ok(built(workspace)?.join(bootstrap))
 }
 
-fn build(workspace: &Workspace, package: &str) -> Result<()> {
-    run_command(&mut workspace.cargo(["build", "--profile", "dist", "--package", package, "--features", "aws"]))
+/// Builds the worker as it is shipped, and answers where it is.
+pub(crate) fn build_worker(workspace: &Workspace) -> Result<PathBuf> {
+    let (program, features) = WORKER;
+    build(workspace, program, features)?;
+    Ok(built(workspace)?.join(program))
+}
+
+fn build(workspace: &Workspace, package: &str, features: &[&str]) -> Result<()> {
+    let mut command = workspace.cargo(["build", "--profile", "dist", "--package", package]);
+    run_command(command.args(features.iter().flat_map(|feature| ["--features", feature])))
 }
 
 fn built(workspace: &Workspace) -> Result<PathBuf> {

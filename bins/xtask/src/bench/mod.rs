@@ -1,6 +1,13 @@
 //! Benchmarks that need a server.
 
+mod announcement;
+mod figures;
 pub(crate) mod lambda;
+mod machine;
+mod report;
+mod statements;
+mod tasks;
+pub(crate) mod worker;
 
 use anyhow::Result;
 use taskwatch_testbed::ENV_MARIADB;

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 
+use super::super::figures::{Line, Measured as _, Samples};
+use super::super::tasks::{Rows, Tasks};
 use super::event;
-use super::figures::{Line, Samples};
 use super::function::{Function, Recipe};
 use super::runtime_api::Moment;
 use super::subject::Who;
-use super::tasks::{Rows, Tasks};
 
 /// As the event source mapping gives by default.
 const BATCH: usize = 10;
@@ -17,7 +17,7 @@ const BATCH: usize = 10;
 pub(super) const FIRST_CPU: &str = "init and first batch, CPU";
 
 /// Starts each function so often, taking turns, after one start that does not count.
-pub(super) fn measure(tasks: &Tasks<'_>, functions: &[(Who, Recipe, usize)]) -> Result<Vec<Line>> {
+pub(super) fn measure(tasks: &Tasks<'_>, functions: &[(Who, Recipe, usize)]) -> Result<Vec<Line<Who>>> {
     let rounds = functions.iter().map(|(_, _, runs)| *runs).max().unwrap_or(0);
     let mut samples = Samples::default();
     for (who, recipe, _) in functions {

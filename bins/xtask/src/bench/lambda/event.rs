@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::tasks::{DESCRIPTION, TITLE};
+use super::super::announcement::body;
 
 /// With a record for each task, announced as the Python system announces it.
 pub(super) fn batch(ids: &[i64]) -> Arc<str> {
@@ -13,25 +13,10 @@ pub(super) fn batch(ids: &[i64]) -> Arc<str> {
 }
 
 fn record(id: i64) -> Value {
-    let body = json!({
-        "Type": "Notification",
-        "MessageId": format!("1f7c1f1e-92ab-5a0b-9d5f-{id:012x}"),
-        "TopicArn": "arn:aws:sns:eu-west-1:123456789012:new-task-notification",
-        "Subject": "New Task Added",
-        "Message": json!({ "task_id": id, "title": TITLE, "description": DESCRIPTION }).to_string(),
-        "Timestamp": "2026-11-22T10:15:30.123Z",
-        "SignatureVersion": "1",
-        "Signature": "b2xkIGJ1dCBub3QgZ29sZA==".repeat(14),
-        "SigningCertURL":
-            "https://sns.eu-west-1.amazonaws.com/SimpleNotificationService-0000000000000000000000.pem",
-        "UnsubscribeURL":
-            "https://sns.eu-west-1.amazonaws.com/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:eu-west-1:123456789012:\
-             new-task-notification:c9135db0-26c4-47ec-8998-413945fb5a96",
-    });
     json!({
         "messageId": format!("059f36b4-87a3-44ab-83d2-{id:012x}"),
         "receiptHandle": "AQEBwJnKyrHigUMZj6rYigCgxlaS3SLy0a".repeat(10),
-        "body": body.to_string(),
+        "body": body(id),
         "attributes": {
             "ApproximateReceiveCount": "1",
             "SentTimestamp": "1795342530123",

@@ -1,8 +1,8 @@
 //! A function as Lambda runs it: a process that asks for invocations.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
+use super::super::machine::{self, Memory};
 use super::runtime_api::{Moment, RuntimeApi, Sign};
 
 /// No batch takes as long.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often to look whether the process still runs.
 const LOOK: Duration = Duration::from_millis(500);
-/// Of its log, where it fails.
-const LAST_LINES: usize = 15;
 
 /// How to start one.
 #[derive(Debug, Clone)]
@@ -49,13 +48,6 @@ pub(super) struct Invocation {
     pub(super) answered: Moment,
     /// When it asked for the next one.
     pub(super) ready: Moment,
-}
-
-/// In bytes.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Memory {
-    pub(super) now: u64,
-    pub(super) peak: u64,
 }
 
 impl Function {
@@ -126,16 +118,12 @@ impl Function {
     }
 
     fn said(&self) -> String {
-        let log = fs::read_to_string(&self.log).unwrap_or_default();
-        let lines = log.lines().collect::<Vec<_>>();
-        format!("its log ends with:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+        machine::said(&self.log)
     }
 
     /// What it has in memory, and the most that it ever had.
     pub(super) fn memory(&self) -> Result<Memory> {
-        let status = Path::new("/proc").join(self.child.id().to_string()).join("status");
-        let status = fs::read_to_string(status).context("failed to look at the memory of the function")?;
-        Ok(Memory { now: field(&status, "VmRSS:")?, peak: field(&status, "VmHWM:")? })
+        machine::memory(self.child.id())
     }
 }
 
@@ -145,14 +133,6 @@ impl Drop for Function {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// From kB to bytes.
-fn field(status: &str, name: &str) -> Result<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
-    let number = number.with_context(|| format!("/proc/PID/status has no {name} in kB"))?;
-    Ok(number.trim().parse::<u64>()? * 1024)
 }
 
 fn without_failures(body: &str) -> Result<()> {
@@ -172,13 +152,6 @@ mod tests {
         for wrong in [r#"{"batchItemFailures":[{"itemIdentifier":"1"}]}"#, "{}", "null", r#"{"statusCode":500}"#, ""] {
             assert!(without_failures(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn memory_is_read_in_bytes() {
-        let status = "Name:\tx\nVmHWM:\t    9876 kB\nVmRSS:\t    1234 kB\n";
-        assert_eq!((field(status, "VmRSS:").unwrap(), field(status, "VmHWM:").unwrap()), (1_263_616, 10_113_024));
-        assert!(field(status, "VmSwap:").is_err());
     }
 
     #[test]

@@ -4,33 +4,35 @@
 //! machine does hits all of them. A function that answers a failure, or leaves a task uncompleted, ends the benchmark:
 //! speed without the work is none.
 
+mod aims;
 mod cold;
 mod event;
-mod figures;
 mod function;
 mod proxy;
-mod report;
 mod runtime_api;
 mod subject;
-mod tasks;
 mod trips;
 mod warm;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
-use std::thread;
 
 use anyhow::{Context, Result};
 use clap::Args;
 
-use self::figures::{Line, Spread, Unit};
-use self::report::{Report, Section};
 use self::subject::{Subject, Who};
-use self::tasks::Tasks;
+use super::figures::{Line, Measured as _, Spread, Unit};
+use super::machine::machine;
+use super::report::{Ratio, Report, Section};
+use super::tasks::Tasks;
 use crate::mariadb;
-use crate::workspace::{Workspace, output};
+use crate::workspace::Workspace;
+
+const RATIOS: [Ratio<Who>; 2] = [
+    Ratio { heading: "/ floor", other: Who::Floor, is_inverse: false },
+    Ratio { heading: "Powertools /", other: Who::Powertools, is_inverse: true },
+];
 
 /// How much is measured.
 #[derive(Debug, Args)]
@@ -79,16 +81,19 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         Section { title: "Memory", lines: warm.memory },
         Section { title: "Size", lines: sizes(&subjects) },
     ];
-    let report = Report { circumstances, sections, kinds: counted.kinds };
+    let kinds = counted.kinds.into_iter();
+    let notes = kinds.map(|(who, kinds)| (format!("{}, the statements of a batch of 10", who.name()), kinds));
+    let report = Report { circumstances, sections, notes: notes.collect(), ratios: RATIOS.to_vec() };
+    let aims = aims::aims(&report);
     if let Some(path) = &options.json {
-        let text = format!("{:#}\n", report.json());
+        let text = format!("{:#}\n", report.json(&aims));
         fs::write(path, text).with_context(|| format!("failed to write {}", path.display()))?;
     }
-    println!("{}", report.table());
+    println!("{}", report.table(&aims));
     Ok(())
 }
 
-fn sizes(subjects: &[Subject]) -> Vec<Line> {
+fn sizes(subjects: &[Subject]) -> Vec<Line<Who>> {
     let line = |name: &str, size: fn((u64, u64)) -> u64| {
         let values = subjects.iter().filter_map(|subject| Some((subject.who, warm::size(size(subject.size?)))));
         Line { name: name.to_owned(), unit: Unit::Mebibytes, values: values.collect::<BTreeMap<_, Spread>>() }
@@ -98,21 +103,9 @@ fn sizes(subjects: &[Subject]) -> Vec<Line> {
 
 /// What the figures depend on.
 fn circumstances(tasks: &Tasks<'_>, versions: &str, options: &Options) -> Result<Vec<String>> {
-    let read = |path: &str| fs::read_to_string(path).with_context(|| format!("failed to read {path}"));
-    let processor = read("/proc/cpuinfo")?;
-    let processor = processor.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
-    let cores = thread::available_parallelism().context("failed to count the cores")?;
-    let load = read("/proc/loadavg")?;
-    let (kernel, server) = (read("/proc/sys/kernel/osrelease")?, tasks.sql("SELECT VERSION()")?);
-    let rust = output(Command::new("rustc").arg("--version"))?;
+    let server = tasks.sql("SELECT VERSION()")?;
     Ok(vec![
-        format!(
-            "{cores} cores of {}, Linux {}, load {} before; {}",
-            processor.map_or("an unknown processor", |(_, name)| name),
-            kernel.trim(),
-            load.split(' ').next().unwrap_or_default(),
-            rust.trim()
-        ),
+        machine()?,
         format!("MariaDB {} on this machine, TLS verified; {versions}", server.trim()),
         format!(
             "cold: {} fresh processes each ({} of Python), programs in the page cache; warm: {} batches of 10, fewer of \

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use nix::time::ClockId;
-use nix::unistd::Pid;
+
+use super::super::machine::cpu_clock;
 
 /// What Lambda gives a function of this kind; no batch comes near it.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -92,9 +93,7 @@ impl RuntimeApi {
 
     /// From here on, moments are told on the clock of this process.
     pub(super) fn watch(&self, pid: u32) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(pid)?);
-        let clock = ClockId::pid_cpu_clock_id(pid).context("failed to find the CPU clock of the function")?;
-        self.shared.clock.set(clock).ok().context("one function is watched already")
+        self.shared.clock.set(cpu_clock(pid)?).ok().context("one function is watched already")
     }
 
     /// Leaves an event for whoever asks next.

@@ -7,8 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::super::figures::Measured;
+use super::super::tasks::Tasks;
 use super::function::Recipe;
-use super::tasks::Tasks;
 use crate::workspace::{Workspace, output, run};
 use crate::{package, python};
 
@@ -28,10 +29,11 @@ pub(super) enum Who {
     Powertools,
 }
 
-impl Who {
-    pub(super) const ALL: [Self; 4] = [Self::Bare, Self::Floor, Self::Taskwatch, Self::Powertools];
+impl Measured for Who {
+    const ALL: &'static [Self] = &[Self::Bare, Self::Floor, Self::Taskwatch, Self::Powertools];
+    const OURS: Self = Self::Taskwatch;
 
-    pub(super) const fn name(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare",
             Self::Floor => "floor",
@@ -39,7 +41,9 @@ impl Who {
             Self::Powertools => "Powertools",
         }
     }
+}
 
+impl Who {
     /// Whether it works tasks.
     pub(super) const fn works(self) -> bool {
         !matches!(self, Self::Bare)

@@ -5,12 +5,13 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
+use super::super::figures::{Line, Measured as _, Samples, Spread, Unit};
+use super::super::statements::{own_statements, since, told, total};
+use super::super::tasks::Tasks;
 use super::event;
-use super::figures::{Line, Samples, Spread, Unit};
 use super::function::Function;
 use super::proxy::Proxy;
 use super::subject::{Subject, Who};
-use super::tasks::Tasks;
 use super::warm::Case;
 
 /// Batches of each kind; the worst of them counts.
@@ -19,7 +20,7 @@ const BATCHES: usize = 3;
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Counted {
-    pub(super) lines: Vec<Line>,
+    pub(super) lines: Vec<Line<Who>>,
     /// The statements of the last batch of ten, by kind.
     pub(super) kinds: BTreeMap<Who, String>,
 }
@@ -66,49 +67,7 @@ pub(super) fn count(tasks: &Tasks<'_>, subjects: &[Subject]) -> Result<Counted> 
     Ok(Counted { lines, kinds })
 }
 
-type Statements = Vec<(String, u64)>;
-
-/// What asking costs by itself.
-fn own_statements(tasks: &Tasks<'_>) -> Result<Statements> {
-    let before = tasks.statements()?;
-    Ok(since(&before, &tasks.statements()?, &Vec::new()))
-}
-
-/// What was run between two looks, beside what looking costs.
-fn since(before: &Statements, after: &Statements, own: &Statements) -> Statements {
-    let known = |statements: &Statements, name: &str| {
-        statements.iter().find(|(known, _)| known == name).map_or(0, |(_, count)| *count)
-    };
-    let counted = after.iter().map(|(name, count)| {
-        let count = count.saturating_sub(known(before, name)).saturating_sub(known(own, name));
-        (name.clone(), count)
-    });
-    counted.filter(|(_, count)| *count > 0).collect()
-}
-
-fn total(statements: &Statements) -> u64 {
-    statements.iter().find(|(name, _)| name == "Questions").map_or(0, |(_, count)| *count)
-}
-
-fn told(statements: &Statements) -> String {
-    let kinds = statements.iter().filter(|(name, _)| name != "Questions");
-    kinds.map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
-}
-
 #[expect(clippy::cast_precision_loss, reason = "small counts")]
-fn note(samples: &mut Samples, line: &str, who: Who, count: u64) {
+fn note(samples: &mut Samples<Who>, line: &str, who: Who, count: u64) {
     samples.note(line, Unit::Number, who, count as f64);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looking_costs_does_not_count() {
-        let look = |questions, update| vec![("Questions".to_owned(), questions), ("update".to_owned(), update)];
-        let own = vec![("Questions".to_owned(), 1)];
-        let seen = since(&look(10, 4), &look(13, 6), &own);
-        assert_eq!((total(&seen), told(&seen).as_str()), (2, "update 2"));
-    }
 }

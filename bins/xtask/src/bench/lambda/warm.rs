@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result};
 
+use super::super::figures::{Line, Measured as _, Samples, Spread, Unit, mebibytes};
+use super::super::tasks::{Rows, Tasks};
 use super::event;
-use super::figures::{Line, Samples, Spread, Unit};
 use super::function::{Function, Recipe};
 use super::subject::Who;
-use super::tasks::{Rows, Tasks};
 
 /// So many batches of one function in a row, before it is another's turn.
 const TURN: usize = 20;
@@ -57,8 +57,8 @@ impl Case {
 /// What came of it.
 #[derive(Debug)]
 pub(super) struct Warm {
-    pub(super) batches: Vec<Line>,
-    pub(super) memory: Vec<Line>,
+    pub(super) batches: Vec<Line<Who>>,
+    pub(super) memory: Vec<Line<Who>>,
 }
 
 pub(super) fn cpu_of(case: Case) -> String {
@@ -83,7 +83,7 @@ pub(super) fn measure(tasks: &Tasks<'_>, recipes: &[(Who, Recipe)], batches: usi
     let mut samples = Samples::default();
     for (number, case) in Case::ALL.into_iter().enumerate() {
         let mut left = case.batches(batches);
-        let concerned = |functions: &mut Vec<(Who, Function)>, count, samples: &mut Samples| {
+        let concerned = |functions: &mut Vec<(Who, Function)>, count, samples: &mut Samples<Who>| {
             let concerned = functions.iter_mut().filter(|(who, _)| case.is_for(*who));
             concerned.into_iter().try_for_each(|(who, function)| {
                 turn(tasks, *who, function, case, count, samples)
@@ -113,7 +113,7 @@ fn turn(
     function: &mut Function,
     case: Case,
     count: usize,
-    samples: &mut Samples,
+    samples: &mut Samples<Who>,
 ) -> Result<()> {
     let ids = tasks.add(case.size * count, case.rows)?;
     let events = ids.chunks(case.size).map(event::batch).collect::<Vec<_>>();
@@ -127,13 +127,8 @@ fn turn(
     if who.works() { tasks.insist_on_completed(&ids) } else { Ok(()) }
 }
 
-fn remember(memory: &mut Samples, line: &str, who: Who, bytes: u64) {
+fn remember(memory: &mut Samples<Who>, line: &str, who: Who, bytes: u64) {
     memory.note(line, Unit::Mebibytes, who, mebibytes(bytes));
-}
-
-#[expect(clippy::cast_precision_loss, reason = "sizes of programs and processes")]
-pub(super) fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
 }
 
 /// A size that is what it is.

@@ -1,4 +1,4 @@
-//! The database: tasks for the functions to work, and whether they did.
+//! The database: tasks to be worked, and whether they were.
 
 use std::ffi::OsString;
 use std::fs;
@@ -52,16 +52,27 @@ impl<'a> Tasks<'a> {
         run(&mut workspace.cargo(["build", "--package", "taskwatch"].into_iter().chain(quiet())))?;
         let password_file = folder.join("password");
         fs::write(&password_file, server.password()).context("failed to write the password")?;
-        let database = server.create_database().map_err(|error| anyhow!("failed to {error}"))?;
         // Another build may replace the original at any time.
         let program = folder.join("command-line");
         fs::copy(workspace.target_folder()?.join("debug/taskwatch"), &program).context("failed to copy taskwatch")?;
-        let tasks = Self { server, database, password_file, program };
+        Self { server, database: String::new(), password_file, program }.anew()
+    }
+
+    /// Another one, empty, on the same server.
+    pub(super) fn anew(&self) -> Result<Self> {
+        let database = self.server.create_database().map_err(|error| anyhow!("failed to {error}"))?;
+        let (password_file, program) = (self.password_file.clone(), self.program.clone());
+        let tasks = Self { server: self.server, database, password_file, program };
         output(&mut tasks.taskwatch(["migrate"]))?;
         Ok(tasks)
     }
 
-    /// How a function reaches the database, by this port.
+    /// Removes it with all that is in it.
+    pub(super) fn remove(self) -> Result<()> {
+        self.sql(&format!("DROP DATABASE {}", self.database)).map(drop)
+    }
+
+    /// How a program reaches the database, by this port.
     pub(super) fn variables(&self, port: u16) -> Vec<(&'static str, String)> {
         let (user, host) = (self.server.user(), self.server.host());
         vec![
@@ -132,6 +143,11 @@ impl<'a> Tasks<'a> {
             );
         }
         Ok(())
+    }
+
+    /// Fails unless the conservation laws hold for all ledgers.
+    pub(super) fn verify(&self) -> Result<()> {
+        output(&mut self.taskwatch(["verify"])).map(drop).context("the books do not balance")
     }
 
     /// How many statements the server has run for anybody, by kind, and all of them as `Questions`.

@@ -3,13 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::subject::Who;
+/// Who is measured.
+pub(super) trait Measured: Copy + Ord + std::fmt::Debug + 'static {
+    /// The order is the one of the table's columns.
+    const ALL: &'static [Self];
+    /// What this project makes.
+    const OURS: Self;
+
+    fn name(self) -> &'static str;
+}
 
 /// What a figure counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
     Milliseconds,
+    Seconds,
     Mebibytes,
+    Percent,
     Number,
 }
 
@@ -17,6 +27,8 @@ impl Unit {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Milliseconds => "ms",
+            Self::Seconds => "s",
+            Self::Percent => "%",
             Self::Mebibytes => "MiB",
             Self::Number => "",
         }
@@ -25,8 +37,8 @@ impl Unit {
     pub(super) fn shown(self, value: f64) -> String {
         match self {
             Self::Number => format!("{value:.0}"),
-            Self::Milliseconds | Self::Mebibytes if value < 10.0 => format!("{value:.2}"),
-            Self::Milliseconds | Self::Mebibytes => format!("{value:.1}"),
+            _ if value < 10.0 => format!("{value:.2}"),
+            _ => format!("{value:.1}"),
         }
     }
 }
@@ -56,24 +68,34 @@ impl Spread {
 
 /// One figure for whoever has it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(super) struct Line<Who> {
     pub(super) name: String,
     pub(super) unit: Unit,
     pub(super) values: BTreeMap<Who, Spread>,
 }
 
-impl Line {
-    /// taskwatch's median against another's.
+impl<Who: Measured> Line<Who> {
+    pub(super) fn median(&self, who: Who) -> Option<f64> {
+        self.values.get(&who).map(|spread| spread.median)
+    }
+
+    /// Our median against another's.
     pub(super) fn times(&self, other: Who) -> Option<f64> {
-        Some(self.values.get(&Who::Taskwatch)?.median / self.values.get(&other)?.median)
+        Some(self.median(Who::OURS)? / self.median(other)?)
     }
 }
 
 /// Samples by line and subject, in the order in which they first came.
-#[derive(Debug, Default)]
-pub(super) struct Samples(Vec<(String, Unit, BTreeMap<Who, Vec<f64>>)>);
+#[derive(Debug)]
+pub(super) struct Samples<Who>(Vec<(String, Unit, BTreeMap<Who, Vec<f64>>)>);
 
-impl Samples {
+impl<Who> Default for Samples<Who> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<Who: Measured> Samples<Who> {
     pub(super) fn took(&mut self, line: &str, who: Who, took: Duration) {
         self.note(line, Unit::Milliseconds, who, took.as_secs_f64() * 1e3);
     }
@@ -87,7 +109,7 @@ impl Samples {
     }
 
     /// With this percentile as the high end.
-    pub(super) fn lines(self, percent: usize) -> Vec<Line> {
+    pub(super) fn lines(self, percent: usize) -> Vec<Line<Who>> {
         let line = |(name, unit, samples): (String, Unit, BTreeMap<Who, Vec<f64>>)| {
             let spread = |(who, samples)| Some((who, Spread::of(samples, percent)?));
             Line { name, unit, values: samples.into_iter().filter_map(spread).collect() }
@@ -96,9 +118,29 @@ impl Samples {
     }
 }
 
+#[expect(clippy::cast_precision_loss, reason = "sizes of programs and processes")]
+pub(super) fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    enum Who {
+        Floor,
+        Taskwatch,
+    }
+
+    impl Measured for Who {
+        const ALL: &'static [Self] = &[Self::Floor, Self::Taskwatch];
+        const OURS: Self = Self::Taskwatch;
+
+        fn name(self) -> &'static str {
+            "who"
+        }
+    }
 
     #[test]
     fn the_middle_and_the_high_end_are_samples() {
