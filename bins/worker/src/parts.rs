@@ -70,13 +70,16 @@ pub(crate) fn queue(settings: &Settings) -> Result<&str, Failed> {
 /// The queue as an event source.
 pub(crate) fn source(settings: &Settings, stop: &Stop) -> Result<SqsSource, Failed> {
     let queue = queue(settings)?.to_owned();
+    let usual = Options::default();
     let options = Options {
         receivers: settings.queue.receivers,
         wait: settings.queue.wait,
         hidden: settings.queue.hidden,
         visibility: settings.queue.visibility,
         dead_letters: settings.queue.dead_letters == DeadLetters::Send,
-        ..Options::default()
+        // What waits for its turn in a FIFO queue must leave room for what is worked.
+        capacity: usual.capacity.max(settings.worker.concurrency.saturating_mul(2)),
+        ..usual
     };
     let payloads = payloads(settings).map(|payloads| Arc::new(payloads) as Arc<dyn Payloads>);
     let calls = Arc::new(queues(settings));
