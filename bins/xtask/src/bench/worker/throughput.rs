@@ -17,7 +17,7 @@ pub(super) const RATE: &str = "messages per second";
 pub(super) const CPU: &str = "CPU for 10,000 messages";
 
 /// How often the queue is looked at.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(10);
 /// Nobody takes as long for the next message.
 const PATIENCE: Duration = Duration::from_secs(60);
 
