@@ -11,62 +11,70 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::workspace::{Workspace, run as run_command};
 
+/// What is shipped, and how it is built.
+struct Product {
+    /// The program's file.
+    program: &'static str,
+    package: &'static str,
+    features: &'static [&'static str],
+    profile: &'static str,
+}
+
 /// The command line, which reaches AWS where it is built to.
-const COMMAND_LINE: (&str, &[&str]) = ("taskwatch", &["aws"]);
+const COMMAND_LINE: Product =
+    Product { program: "taskwatch", package: "taskwatch", features: &["aws"], profile: "dist" };
 
 /// The daemon.
-const WORKER: (&str, &[&str]) = ("taskwatch-worker", &[]);
+const WORKER: Product =
+    Product { program: "taskwatch-worker", package: "taskwatch-worker", features: &[], profile: "worker" };
 
-/// What Lambda starts in a custom runtime, and the package that makes it.
-const FUNCTION: (&str, &str) = ("bootstrap", "taskwatch-lambda");
-const FUNCTION_FEATURES: &[&str] = &["aws"];
+/// What Lambda starts in a custom runtime.
+const FUNCTION: Product =
+    Product { program: "bootstrap", package: "taskwatch-lambda", features: &["aws"], profile: "dist" };
 
-/// Builds with the `dist` profile into `dist/`: the programs, and the Lambda function as the zip file that is deployed;
-/// beside each a file that `sha256sum --check` reads.
+/// Builds into `dist/`: the programs, and the Lambda function as the zip file that is deployed; beside each a file that
+/// `sha256sum --check` reads.
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
-    let (bootstrap, function) = FUNCTION;
-    let programs = [COMMAND_LINE, WORKER];
-    for (program, features) in programs {
-        build(workspace, program, features)?;
-    }
-    build(workspace, function, FUNCTION_FEATURES)?;
-    let built = built(workspace)?;
     let folder = workspace.root.join("dist");
     fs::create_dir_all(&folder).with_context(|| format!("failed to create {}", folder.display()))?;
-
-    for (program, _) in programs {
-        let packaged = folder.join(program);
-        fs::copy(built.join(program), &packaged).with_context(|| format!("failed to copy {program}"))?;
+    for product in [COMMAND_LINE, WORKER] {
+        let (program, packaged) = (product.program, folder.join(product.program));
+        fs::copy(product.build(workspace)?, &packaged).with_context(|| format!("failed to copy {program}"))?;
         finish(&folder, program, &read(&packaged)?)?;
     }
-
-    let name = format!("{function}.zip");
-    let zip = zipped(bootstrap, &read(&built.join(bootstrap))?).context("failed to zip the Lambda function")?;
+    let name = format!("{}.zip", FUNCTION.package);
+    let bootstrap = read(&FUNCTION.build(workspace)?)?;
+    let zip = zipped(FUNCTION.program, &bootstrap).context("failed to zip the Lambda function")?;
     fs::write(folder.join(&name), &zip).with_context(|| format!("failed to write dist/{name}"))?;
     finish(&folder, &name, &zip)
 }
 
 /// Builds the Lambda function as it is shipped, and answers where its program is.
 pub(crate) fn build_function(workspace: &Workspace) -> Result<PathBuf> {
-    let (bootstrap, function) = FUNCTION;
-    build(workspace, function, FUNCTION_FEATURES)?;
-    Ok(built(workspace)?.join(bootstrap))
+    FUNCTION.build(workspace)
 }
 
 /// Builds the worker as it is shipped, and answers where it is.
 pub(crate) fn build_worker(workspace: &Workspace) -> Result<PathBuf> {
-    let (program, features) = WORKER;
-    build(workspace, program, features)?;
-    Ok(built(workspace)?.join(program))
+    WORKER.build(workspace)
 }
 
-fn build(workspace: &Workspace, package: &str, features: &[&str]) -> Result<()> {
-    let mut command = workspace.cargo(["build", "--profile", "dist", "--package", package]);
-    run_command(command.args(features.iter().flat_map(|feature| ["--features", feature])))
+/// Builds a program of this package as the worker is built, and answers where it is.
+pub(crate) fn build_like_worker(
+    workspace: &Workspace,
+    package: &'static str,
+    program: &'static str,
+) -> Result<PathBuf> {
+    Product { program, package, ..WORKER }.build(workspace)
 }
 
-fn built(workspace: &Workspace) -> Result<PathBuf> {
-    Ok(workspace.target_folder()?.join("dist"))
+impl Product {
+    /// Answers where the program is.
+    fn build(&self, workspace: &Workspace) -> Result<PathBuf> {
+        let mut command = workspace.cargo(["build", "--profile", self.profile, "--package", self.package]);
+        run_command(command.args(self.features.iter().flat_map(|feature| ["--features", feature])))?;
+        Ok(workspace.target_folder()?.join(self.profile).join(self.program))
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -45,7 +45,7 @@ pub struct Attempt {
     pub created: Timestamp,
     /// Of this acquisition.
     pub token: LeaseToken,
-    /// When it was claimed.
+    /// When it was claimed; once its handler is called, since when.
     pub started: Timestamp,
     /// How far the lease has been paid for.
     pub lease_until: Timestamp,

@@ -1,5 +1,6 @@
 //! The engine in virtual time, with scripted handlers, sources and stores.
 
+mod ahead;
 mod batches;
 mod bench;
 mod due;

@@ -12,6 +12,7 @@ mod keys;
 mod killed;
 mod life;
 mod machine;
+mod messages;
 mod names;
 mod notice;
 mod outage;

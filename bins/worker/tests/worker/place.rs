@@ -190,8 +190,13 @@ impl Place {
 
     /// How many messages are left, hidden ones too.
     pub(crate) fn waiting(&self) -> u32 {
+        self.waiting_in(&self.queue)
+    }
+
+    /// The same, of another queue.
+    pub(crate) fn waiting_in(&self, queue: &Queue) -> u32 {
         let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-        let asked = json!({ "QueueUrl": self.queue.url, "AttributeNames": names });
+        let asked = json!({ "QueueUrl": queue.url, "AttributeNames": names });
         let answer = self.aws.sqs("GetQueueAttributes", &asked).unwrap();
         names.iter().map(|name| number(&answer["Attributes"][name])).sum()
     }
@@ -251,7 +256,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(command: &mut Command) -> Self {
-        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let (stderr, lines) = (child.stderr.take().unwrap(), Arc::clone(&log));
         let reader = thread::spawn(move || read(stderr, &lines));

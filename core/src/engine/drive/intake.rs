@@ -17,9 +17,10 @@ const MOMENT: Duration = Duration::from_millis(1);
 
 impl Drive<'_> {
     pub(super) fn receive(&mut self) {
-        let free = self.hold.saturating_sub(self.running + self.waiting.len());
+        let places = self.places();
+        let free = places.saturating_sub(self.running + self.waiting.len());
         // Results that cannot be written must not pile up.
-        let choked = self.finished.len() + self.held_up.len() > self.hold || self.settle_pause.on;
+        let choked = self.finished.len() + self.held_up.len() > places || self.settle_pause.on;
         if free == 0 || choked || self.intake_pause.on || self.handler_pause.on || self.ending != Ending::No {
             return;
         }
@@ -28,12 +29,12 @@ impl Drive<'_> {
         }
         // One is enough to find out whether what does the work can be reached again.
         let free = if self.handling.is_bad() { 1 } else { free };
-        let could_gather = free < self.hold && !self.handling.is_bad();
+        let could_gather = free < places && !self.handling.is_bad();
         match self.intake {
             Intake::Idle if could_gather => {
                 self.intake = Intake::Gathering;
                 // Short attempts are over in a moment, and then a whole claim is asked for; for long ones it is longer.
-                let few = free < self.hold / 4;
+                let few = free < places / 4;
                 self.ring(if few { self.engine.parts.policy.linger.max(MOMENT) } else { MOMENT }, Alarm::Gathered);
             }
             Intake::Gathering if could_gather => {}
@@ -140,7 +141,9 @@ impl Drive<'_> {
         }
     }
 
-    fn begin(&mut self, attempt: Attempt) {
+    fn begin(&mut self, mut attempt: Attempt) {
+        // It may have waited for its turn.
+        attempt.started = self.now();
         let (abort, registration) = AbortHandle::new_pair();
         if let Some(held) = self.held.get_mut(&attempt.lease()) {
             held.abort = Some(abort);

@@ -6,6 +6,7 @@
 mod intake;
 mod kept;
 mod leases;
+mod pace;
 mod settlement;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,6 +17,7 @@ use futures_util::future::{AbortHandle, BoxFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use self::kept::Kept;
+use self::pace::Pace;
 use super::claim::Claims;
 use super::run::{Cut, Ended, Finished};
 use super::settle::Settlement;
@@ -37,15 +39,20 @@ impl Engine {
     /// [time is up](Stop::time_is_up), is given back. A store or source that fails is asked again after a growing pause,
     /// and observers are told.
     pub async fn drive(&self, source: &dyn EventSource, stop: &Stop) {
-        self.drive_holding(source, 0, stop).await;
+        self.drive_with(source, None, stop).await;
     }
 
     /// The same, with so many tasks claimed at a time even if not all of them can run at once.
     pub(super) async fn drive_holding(&self, source: &dyn EventSource, hold: usize, stop: &Stop) {
+        self.drive_with(source, Some(hold), stop).await;
+    }
+
+    async fn drive_with(&self, source: &dyn EventSource, hold: Option<usize>, stop: &Stop) {
         let drive = Drive {
             engine: self,
             source,
-            hold: hold.max(self.parts.policy.concurrency),
+            hold,
+            pace: Pace::default(),
             waiting: VecDeque::new(),
             going_on: FuturesUnordered::new(),
             held: BTreeMap::new(),
@@ -157,8 +164,9 @@ struct Drive<'a> {
     engine: &'a Engine,
     source: &'a dyn EventSource,
     going_on: FuturesUnordered<BoxFuture<'a, Event>>,
-    /// How many tasks may be claimed and not done.
-    hold: usize,
+    /// How many tasks may be claimed and not done; `None` leaves it to the pace.
+    hold: Option<usize>,
+    pace: Pace,
     held: BTreeMap<Lease, Held>,
     /// Those of them that have no place to run yet.
     waiting: VecDeque<Attempt>,
@@ -281,7 +289,10 @@ impl<'a> Drive<'a> {
             }
             Alarm::Gathered => {}
             Alarm::Lingered => self.linger = Linger::Over,
-            Alarm::LookAtLeases => self.look_at_leases(),
+            Alarm::LookAtLeases => {
+                self.give_back_ahead();
+                self.look_at_leases();
+            }
             Alarm::IntakePauseOver => self.intake_pause.on = false,
             Alarm::HandlerPauseOver => self.handler_pause.on = false,
             Alarm::SettlePauseOver => self.settle_pause.on = false,

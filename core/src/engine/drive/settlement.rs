@@ -29,6 +29,7 @@ impl Drive<'_> {
             other => other,
         };
         self.handled(&ended);
+        self.pace.took(at.since(attempt.started));
         self.finished.push(Finished { attempt, ended, at });
     }
 
@@ -38,7 +39,7 @@ impl Drive<'_> {
             return;
         }
         let all = self.running == 0 && self.waiting.is_empty();
-        let enough = all || self.finished.len() >= self.hold || self.linger == Linger::Over;
+        let enough = all || self.finished.len() >= self.places() || self.linger == Linger::Over;
         if !enough {
             if self.linger == Linger::No {
                 self.linger = Linger::Waiting;

@@ -16,16 +16,14 @@ pub(super) fn aims(report: &Report<Who>) -> Vec<Aim> {
         let most = if at_least { "at least" } else { "at most" };
         Aim { name: format!("{}, {name}, {most}", who.name()), figure, bound, at_least }
     };
-    let of = |who| {
-        let of_limit = median(RATE, who).zip(median(RATE, Who::Bare)).map(|(ours, limit)| ours / limit);
-        let times = best.zip(median(CPU, who)).map(|(best, ours)| best / ours);
-        [
-            aim("messages per second: of the bare limit", who, of_limit, 0.7, true),
-            aim("messages per CPU second: times those of the best peer", who, times, 5.0, true),
-            aim("idle: percent of one core", who, median(IDLE, who), 1.0, false),
-        ]
-    };
-    [Who::Taskwatch, Who::AsItComes].into_iter().flat_map(of).collect()
+    let who = Who::Taskwatch;
+    let of_limit = median(RATE, who).zip(median(RATE, Who::Bare)).map(|(ours, limit)| ours / limit);
+    let times = best.zip(median(CPU, who)).map(|(best, ours)| best / ours);
+    vec![
+        aim("messages per second: of the bare limit", who, of_limit, 0.7, true),
+        aim("messages per CPU second: times those of the best peer", who, times, 5.0, true),
+        aim("idle: percent of one core", who, median(IDLE, who), 1.0, false),
+    ]
 }
 
 #[cfg(test)]
@@ -43,7 +41,7 @@ mod tests {
         };
         let mut report =
             Report { circumstances: Vec::new(), sections: Vec::new(), notes: Vec::new(), ratios: Vec::new() };
-        let met = |report: &Report<Who>| aims(report).iter().take(3).map(Aim::is_met).collect::<Vec<_>>();
+        let met = |report: &Report<Who>| aims(report).iter().map(Aim::is_met).collect::<Vec<_>>();
         assert_eq!(met(&report), [false; 3], "what was not measured is not met");
         let cpu = [(Who::Taskwatch, 1.0), (Who::SqsConsumer, 5.0), (Who::Boto3, 20.0)];
         let mut lines = vec![

@@ -12,9 +12,8 @@
 //!
 //! - *bare limit*: Rust with the same SDK and database driver: receive ten, two updates of all ten, delete ten. It checks,
 //!   fences, renews, notes, repeats and tells nothing.
-//! - *taskwatch*: as it is shipped, with ledger, fencing, log and renewals, `handler.kind=simulate` with a duration of zero,
-//!   and `worker.concurrency=64`, so that as many are claimed at once as come at once. All else as it comes.
-//! - *as it comes*: the same with the default concurrency of 16, which suits tasks that take longer.
+//! - *taskwatch*: as it is shipped, with ledger, fencing, log and renewals; `handler.kind=simulate` with a duration of zero,
+//!   and all else as it comes.
 //! - *sqs-consumer*: its batch handler with one update statement for all ten, twice. Most of its users have it handle one
 //!   message at a time; this is the least it can do.
 //! - *boto3*: the Python system's loop: two updates with a commit each, and a delete, for each message; but over one
@@ -99,7 +98,7 @@ impl Plan {
     /// For a run of some seconds.
     const fn messages(&self, who: Who) -> usize {
         match who {
-            Who::Bare | Who::Taskwatch | Who::AsItComes => self.messages,
+            Who::Bare | Who::Taskwatch => self.messages,
             Who::SqsConsumer => self.messages / 2,
             Who::Boto3 => self.messages / 16,
         }
@@ -211,9 +210,6 @@ fn circumstances(workspace: &Workspace, tasks: &Tasks<'_>, versions: &str, plan:
             plan.messages(Who::Boto3),
             subject::RECEIVERS
         ),
-        format!(
-            "taskwatch: handler.kind=simulate, handler.simulate_duration=0s, worker.concurrency={} (as it comes: 16)",
-            subject::CONCURRENCY
-        ),
+        "taskwatch: handler.kind=simulate, handler.simulate_duration=0s".to_owned(),
     ])
 }

@@ -12,7 +12,7 @@ use super::super::figures::Measured;
 use super::super::machine;
 use super::super::tasks::Tasks;
 use super::queue::{Queue, StandIn, script};
-use crate::workspace::{Workspace, output, run};
+use crate::workspace::{Workspace, output};
 use crate::{node, package, python};
 
 /// Where the others are, below the root.
@@ -21,18 +21,13 @@ pub(super) const PEERS: &str = "bins/worker/peers";
 /// How many polls each has under way: the worker's default.
 pub(super) const RECEIVERS: &str = "2";
 
-/// How many attempts taskwatch may have under way: as many as fill a claim, since none of them lasts. As it comes, it is 16.
-pub(super) const CONCURRENCY: &str = "64";
-
 /// The order is the one of the table's columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
     /// Rust that does the least.
     Bare,
-    /// What `cargo xtask package` ships, with room for short tasks.
+    /// What `cargo xtask package` ships, with its settings as they come.
     Taskwatch,
-    /// The same with its settings as they come.
-    AsItComes,
     /// The npm package, in batches.
     SqsConsumer,
     /// A loop in Python.
@@ -42,19 +37,18 @@ pub(super) enum Who {
 impl Who {
     /// Whether the books are ours.
     pub(super) const fn is_ours(self) -> bool {
-        matches!(self, Self::Taskwatch | Self::AsItComes)
+        matches!(self, Self::Taskwatch)
     }
 }
 
 impl Measured for Who {
-    const ALL: &'static [Self] = &[Self::Bare, Self::Taskwatch, Self::AsItComes, Self::SqsConsumer, Self::Boto3];
+    const ALL: &'static [Self] = &[Self::Bare, Self::Taskwatch, Self::SqsConsumer, Self::Boto3];
     const OURS: Self = Self::Taskwatch;
 
     fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare limit",
             Self::Taskwatch => "taskwatch",
-            Self::AsItComes => "as it comes",
             Self::SqsConsumer => "sqs-consumer",
             Self::Boto3 => "boto3",
         }
@@ -71,8 +65,7 @@ pub(super) struct Subject {
 
 /// Builds all of them, each into a folder of its own below `folder`; answers them with the versions of what is not Rust.
 pub(super) fn all(workspace: &Workspace, folder: &Path) -> Result<(Vec<Subject>, String)> {
-    run(&mut workspace.cargo(["build", "--profile", "dist", "--package", "taskwatch-worker-peers"]))?;
-    let bare = workspace.target_folder()?.join("dist/bare-worker");
+    let bare = package::build_like_worker(workspace, "taskwatch-worker-peers", "bare-worker")?;
     let worker = package::build_worker(workspace)?;
     let peers = workspace.root.join(PEERS);
 
@@ -93,7 +86,7 @@ pub(super) fn all(workspace: &Workspace, folder: &Path) -> Result<(Vec<Subject>,
         output(Command::new(&python).args(["-c", ask]))?.trim().to_owned(),
     ];
     let boto3 = Subject { who: Who::Boto3, command: vec![python.into_os_string(), copy.into_os_string()], folder: own };
-    let rust = [(Who::Bare, &bare), (Who::Taskwatch, &worker), (Who::AsItComes, &worker)];
+    let rust = [(Who::Bare, &bare), (Who::Taskwatch, &worker)];
     let rust = rust.map(|(who, built)| program(who, built, folder));
     let subjects = rust.into_iter().chain([Ok(consumer), Ok(boto3)]).collect::<Result<_>>()?;
     Ok((subjects, versions.join(", ")))
@@ -145,9 +138,6 @@ impl Crew {
             command.env("HOME", &subject.folder).envs(tasks.variables(tasks.server.port())).envs(stand_in.variables());
             command.env("TASKWATCH_QUEUE_NAME", &queue.url).env("TASKWATCH_QUEUE_RECEIVERS", RECEIVERS);
             command.env("TASKWATCH_HANDLER_KIND", "simulate").env("TASKWATCH_HANDLER_SIMULATE_DURATION", "0s");
-            if subject.who == Who::Taskwatch {
-                command.env("TASKWATCH_WORKER_CONCURRENCY", CONCURRENCY);
-            }
             command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
             crew.members.push((command.spawn().context("failed to start a worker")?, log));
         }
