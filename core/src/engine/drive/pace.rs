@@ -49,7 +49,6 @@ impl Drive<'_> {
         let concurrency = self.engine.parts.policy.concurrency;
         match self.hold {
             Some(hold) => hold.max(concurrency),
-            None if self.handling.is_bad() => concurrency,
             None => self.pace.places(concurrency),
         }
     }
