@@ -49,7 +49,7 @@ fn what_was_claimed_ahead_goes_back_when_those_before_it_take_their_time() {
         assert_eq!(bench.events(*task), [Added, Started, Released]);
         assert_eq!(bench.row(*task).attempt, 0, "it costs no attempt");
         let [at] = feed.answered_at(*task)[..] else { panic!("{task}") };
-        assert!(at > secs(2) && at <= secs(12), "{at:?}: half of no visibility has gone");
+        assert!(at >= secs(2) && at < ms(2_100), "{at:?}: half of no visibility has gone");
     }
     let given_back = |(answer, why): &(Answer, Why)| {
         *answer == Answer::RetryAfter(Duration::ZERO) && matches!(why, Why::Released(_))

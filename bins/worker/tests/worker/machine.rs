@@ -91,6 +91,17 @@ async fn the_watchdog_hears_of_progress_and_not_of_time() {
 }
 
 #[tokio::test]
+async fn an_idle_worker_lives_however_long_its_leases_are() {
+    let place = Place::new().await;
+    let systemd = Systemd::of(&place);
+    // It is asked every 12 s whether it has looked at the clock.
+    let settings = [systemd.settings(), ("WATCHDOG_USEC", "48000000"), ("TASKWATCH_WORKER_LEASE", "2h")];
+    let _worker = place.worker(&settings);
+    let told: Vec<_> = (0..3).map(|_| systemd.told(PATIENCE)).collect();
+    assert_eq!(told, ["READY=1", "WATCHDOG=1", "WATCHDOG=1"].map(|word| Some(word.to_owned())));
+}
+
+#[tokio::test]
 async fn what_cannot_work_is_never_ready() {
     let place = Place::new().await;
     let systemd = Systemd::of(&place);

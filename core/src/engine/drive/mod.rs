@@ -53,6 +53,7 @@ impl Engine {
             source,
             hold,
             pace: Pace::default(),
+            watches_turns: false,
             waiting: VecDeque::new(),
             going_on: FuturesUnordered::new(),
             held: BTreeMap::new(),
@@ -100,6 +101,7 @@ enum Alarm {
     Gathered,
     Lingered,
     LookAtLeases,
+    TurnOver,
     IntakePauseOver,
     HandlerPauseOver,
     SettlePauseOver,
@@ -167,6 +169,7 @@ struct Drive<'a> {
     /// How many tasks may be claimed and not done; `None` leaves it to the pace.
     hold: Option<usize>,
     pace: Pace,
+    watches_turns: bool,
     held: BTreeMap<Lease, Held>,
     /// Those of them that have no place to run yet.
     waiting: VecDeque<Attempt>,
@@ -256,6 +259,7 @@ impl<'a> Drive<'a> {
     fn go_on(&mut self) {
         self.receive();
         self.begin_waiting();
+        self.watch_turns();
         self.settle();
         self.settle_held_up();
         self.answer();
@@ -289,10 +293,8 @@ impl<'a> Drive<'a> {
             }
             Alarm::Gathered => {}
             Alarm::Lingered => self.linger = Linger::Over,
-            Alarm::LookAtLeases => {
-                self.give_back_ahead();
-                self.look_at_leases();
-            }
+            Alarm::LookAtLeases => self.look_at_leases(),
+            Alarm::TurnOver => self.give_back_ahead(),
             Alarm::IntakePauseOver => self.intake_pause.on = false,
             Alarm::HandlerPauseOver => self.handler_pause.on = false,
             Alarm::SettlePauseOver => self.settle_pause.on = false,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Drive, Ending};
+use super::{Alarm, Drive, Ending};
 
 /// How long a task that was claimed ahead waits for its turn, as attempts have been going of late.
 const AHEAD: Duration = Duration::from_millis(25);
@@ -16,7 +16,8 @@ const MOST: usize = 128;
 /// No attempt counts as shorter.
 const SHORTEST: Duration = Duration::from_micros(100);
 
-/// After that, what has not got its turn goes back to whoever has a place for it.
+/// After that, what has not got its turn goes back to whoever has a place for it. Sources hide what they hand over for
+/// longer than twice that.
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// How long attempts take.
@@ -53,14 +54,25 @@ impl Drive<'_> {
         }
     }
 
-    /// Gives back what was claimed ahead, when those before it take longer than attempts used to.
-    pub(super) fn give_back_ahead(&mut self) {
-        if self.hold.is_some() || self.ending != Ending::No {
+    /// Looks again when the first of those that wait has waited for long enough.
+    pub(super) fn watch_turns(&mut self) {
+        if self.hold.is_some() || self.watches_turns || self.ending != Ending::No {
             return;
         }
+        if let Some(first) = self.waiting.front() {
+            self.watches_turns = true;
+            self.ring((first.started + LONGEST_WAIT).since(self.now()), Alarm::TurnOver);
+        }
+    }
+
+    /// Gives back what was claimed ahead, when those before it take longer than attempts used to.
+    pub(super) fn give_back_ahead(&mut self) {
+        self.watches_turns = false;
         let now = self.now();
-        while self.waiting.front().is_some_and(|attempt| now.since(attempt.started) > LONGEST_WAIT) {
-            self.waiting.pop_front().into_iter().for_each(|attempt| self.untried(attempt));
+        while self.ending == Ending::No
+            && let Some(first) = self.waiting.pop_front_if(|first| now.since(first.started) >= LONGEST_WAIT)
+        {
+            self.untried(first);
         }
     }
 }
