@@ -29,6 +29,15 @@ pub struct CaptureReader<R> {
     counted: (u64, u64),
 }
 
+/// A place between two items, from which a capture can be read on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Position {
+    /// Bytes before it.
+    pub offset: u64,
+    /// Lines before it.
+    pub lines: u64,
+}
+
 /// Why a capture cannot be read any further.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -53,6 +62,18 @@ impl<R: BufRead> CaptureReader<R> {
     pub const fn with_limit(input: R, limit: usize) -> Self {
         let lines = Lines::new(input, limit);
         Self { lines, document: Document::EMPTY, bad: None, begun: false, done: false, counted: (0, 0) }
+    }
+
+    /// Reads on in an input whose next byte is the one at this position.
+    pub const fn resume(input: R, at: Position) -> Self {
+        let lines = Lines::after(input, MAX_DOCUMENT_BYTES, at.offset, at.lines);
+        Self { lines, document: Document::EMPTY, bad: None, begun: at.offset > 0, done: false, counted: (0, 0) }
+    }
+
+    /// Where to [resume](Self::resume) after the last item; `None` while more of its document, or of its line, is to come.
+    pub fn reached(&self) -> Option<Position> {
+        let (offset, lines) = self.lines.position()?;
+        (self.document.len() == 0 && self.bad.is_none()).then_some(Position { offset, lines })
     }
 
     /// Reads on until there is an item, or at least a document without any. False at the end.

@@ -13,16 +13,21 @@
 //! [`taskwatch_core::ports::EventSource`], keeps aside what cannot be read ([`KeptAside`]), and tells what became of each
 //! message ([`Report`]).
 //!
-//! The crate touches no database, no queue and no network, and starts no async runtime.
+//! With the feature `journal`, dead letters of a queue or of a file are captured into a local SQLite file and worked out
+//! of it: [`journal`].
+//!
+//! The crate itself calls no queue and no network, and starts no async runtime; without `journal`, it touches no database.
 
 mod capture;
 mod document;
 mod item;
+#[cfg(feature = "journal")]
+pub mod journal;
 mod kept;
 mod lines;
 mod source;
 
-pub use capture::{CaptureReader, ReadError};
+pub use capture::{CaptureReader, Position, ReadError};
 pub use item::{BadInput, Format, Item, Place};
 pub use kept::{KeepError, KeptAside, default_rejected};
 pub use lines::MAX_DOCUMENT_BYTES;

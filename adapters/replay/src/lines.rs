@@ -24,13 +24,25 @@ pub(crate) struct Lines<R> {
     input: R,
     limit: usize,
     last: u64,
+    /// How many bytes have been taken from the input, and from those before it.
+    offset: u64,
     /// Given back; the next one last.
     returned: Vec<Line>,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(crate) const fn new(input: R, limit: usize) -> Self {
-        Self { input, limit, last: 0, returned: Vec::new() }
+        Self::after(input, limit, 0, 0)
+    }
+
+    /// Goes on in an input of which so many bytes and lines have been read.
+    pub(crate) const fn after(input: R, limit: usize, offset: u64, last: u64) -> Self {
+        Self { input, limit, last, offset, returned: Vec::new() }
+    }
+
+    /// How many bytes and lines have been read; `None` while some of that is still to be given out.
+    pub(crate) fn position(&self) -> Option<(u64, u64)> {
+        self.returned.is_empty().then_some((self.offset, self.last))
     }
 
     pub(crate) const fn limit(&self) -> usize {
@@ -50,9 +62,11 @@ impl<R: BufRead> Lines<R> {
         let mut bytes = Vec::new();
         // One byte over the limit tells a line that is too long from one that just fits.
         let most = u64::try_from(self.limit).unwrap_or(u64::MAX).saturating_add(2);
-        if self.input.by_ref().take(most).read_until(b'\n', &mut bytes)? == 0 {
+        let taken = self.input.by_ref().take(most).read_until(b'\n', &mut bytes)?;
+        if taken == 0 {
             return Ok(None);
         }
+        self.offset += taken as u64;
         let ended = bytes.last() == Some(&b'\n');
         if ended {
             bytes.pop();
@@ -92,6 +106,7 @@ impl<R: BufRead> Lines<R> {
                 None => (buffer.len(), buffer.is_empty()),
             };
             self.input.consume(length);
+            self.offset += length as u64;
             if end {
                 return Ok(());
             }

@@ -1,0 +1,59 @@
+//! Working from the journal.
+
+use taskwatch_replay::journal::{Capture, EntryNumber, Journal, Outcome, Settlement, State, WorkError};
+
+use crate::fake::{At, Fake, NOW, Time, all, by, capture, journal, numbers, of_queue};
+
+fn settle(entry: EntryNumber, outcome: Outcome) -> Settlement {
+    Settlement { entry, outcome, why: "so it is".to_owned() }
+}
+
+#[tokio::test]
+async fn entries_go_from_free_to_settled_and_no_other_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, fake, time) = (journal(folder.path()).await, Fake::with(9), Time::new());
+    capture(&journal, &At(&fake, &time), &Capture::default()).await.unwrap();
+    let page = journal.unfinished(None, 4).await.unwrap();
+    let next = journal.unfinished(Some(page[3].number), 100).await.unwrap();
+    assert_eq!((page.len(), next.len()), (4, 5));
+    let numbers = numbers(&page);
+    journal.begin(&numbers, NOW).await.unwrap();
+    let error = journal.begin(&[numbers[1], next[0].number], NOW).await.unwrap_err();
+    assert!(matches!(error, WorkError::Begun { entry } if entry == numbers[1]), "{error}");
+    assert_eq!(all(&journal).await[4].state, State::Kept, "all or none");
+    journal.release(&numbers[3..], "the handler was full", NOW).await.unwrap();
+    let settled = [settle(numbers[0], Outcome::Completed), settle(numbers[1], Outcome::Failed)];
+    journal.settle(&settled, NOW).await.unwrap();
+    // Repeated, and contradicted.
+    journal.settle(&settled, NOW).await.unwrap();
+    let error = journal.settle(&[settle(numbers[0], Outcome::Failed)], NOW).await.unwrap_err();
+    assert!(matches!(error, WorkError::NotNow { found: State::Settled, .. }), "{error}");
+    // Free ones can be settled without being begun.
+    journal.settle(&[settle(numbers[3], Outcome::Dropped)], NOW).await.unwrap();
+    assert!(matches!(journal.begin(&numbers[..1], NOW).await, Err(WorkError::NotNow { .. })));
+    assert!(matches!(journal.begin(&[99.into()], NOW).await, Err(WorkError::NoSuchEntry { .. })));
+    let counts = journal.counts().await.unwrap();
+    assert_eq!((counts.kept, counts.in_work, counts.entries(), counts.unfinished()), (5, 1, 9, 6));
+    assert_eq!(counts.settled.values().sum::<u64>(), 3);
+    let first = &all(&journal).await[0];
+    assert_eq!((first.outcome, first.why.as_deref()), (Some(Outcome::Completed), Some("so it is")));
+    assert_eq!((first.begins, first.changed), (1, Some((NOW, 1))));
+}
+
+#[tokio::test]
+async fn what_another_run_had_begun_is_seen_and_can_be_begun_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, fake, time) = (journal(folder.path()).await, Fake::with(2), Time::new());
+    capture(&first, &At(&fake, &time), &Capture::default()).await.unwrap();
+    let both = numbers(&first.unfinished(None, 2).await.unwrap());
+    first.begin(&both, NOW).await.unwrap();
+    first.close().await;
+    let second = Journal::open(&folder.path().join("j"), &of_queue(), &by(), NOW).await.unwrap();
+    let left = second.unfinished(None, 10).await.unwrap();
+    assert!(left.iter().all(|entry| entry.state == State::InWork && entry.begins == 1), "{left:?}");
+    // It turned out that this one had been done.
+    second.settle(&[settle(both[0], Outcome::Completed)], NOW).await.unwrap();
+    second.begin(&both[1..], NOW).await.unwrap();
+    let left = second.unfinished(None, 10).await.unwrap();
+    assert_eq!((left.len(), left[0].begins), (1, 2));
+}
