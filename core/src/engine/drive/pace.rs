@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use super::super::Attempt;
 use super::{Alarm, Drive, Ending};
+use crate::time::Timestamp;
 
 /// How long a task that was claimed ahead waits for its turn, as attempts have been going of late.
 const AHEAD: Duration = Duration::from_millis(25);
@@ -29,8 +31,14 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// An attempt took so long.
-    pub(super) fn took(&mut self, time: Duration) {
+    /// An attempt lasted from then to then. One that ended before it began tells nothing: the clock was set.
+    pub(super) fn heard(&mut self, started: Timestamp, ended: Timestamp) {
+        if ended >= started {
+            self.took(ended.since(started));
+        }
+    }
+
+    fn took(&mut self, time: Duration) {
         let before = self.attempt.unwrap_or(time);
         self.attempt = Some(time.max(before - before.saturating_sub(time) / 16));
     }
@@ -61,7 +69,8 @@ impl Drive<'_> {
         }
         if let Some(first) = self.waiting.front() {
             self.watches_turns = true;
-            self.ring((first.started + LONGEST_WAIT).since(self.now()), Alarm::TurnOver);
+            let left = (first.started + LONGEST_WAIT).since(self.now());
+            self.ring(left.min(LONGEST_WAIT), Alarm::TurnOver);
         }
     }
 
@@ -69,8 +78,10 @@ impl Drive<'_> {
     pub(super) fn give_back_ahead(&mut self) {
         self.watches_turns = false;
         let now = self.now();
+        // Where the clock was set back, nobody knows how long they have waited.
+        let is_over = |first: &mut Attempt| first.started > now || now.since(first.started) >= LONGEST_WAIT;
         while self.ending == Ending::No
-            && let Some(first) = self.waiting.pop_front_if(|first| now.since(first.started) >= LONGEST_WAIT)
+            && let Some(first) = self.waiting.pop_front_if(is_over)
         {
             self.untried(first);
         }
@@ -96,6 +107,8 @@ mod tests {
         assert_eq!(after(&[ms(26)]), [1, 16, 500]);
         assert_eq!(after(&[ms(1), ms(60_000), ms(1)]), [1, 16, 500], "one that was long counts at once");
         let mut pace = Pace::default();
+        pace.heard(Timestamp::from_micros(5), Timestamp::from_micros(4));
+        assert_eq!(pace.places(16), 16, "of one that ended before it began nobody knows how long it took");
         pace.took(ms(60_000));
         (0..400).for_each(|_| pace.took(ms(1)));
         assert_eq!(pace.places(1), 25, "and is forgotten in time");

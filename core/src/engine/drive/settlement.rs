@@ -29,7 +29,7 @@ impl Drive<'_> {
             other => other,
         };
         self.handled(&ended);
-        self.pace.took(at.since(attempt.started));
+        self.pace.heard(attempt.started, at);
         self.finished.push(Finished { attempt, ended, at });
     }
 
