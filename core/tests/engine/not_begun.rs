@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use taskwatch_core::delivery::{Answer, Why};
 use taskwatch_core::ports::{Clock as _, Failure};
 use taskwatch_core::stop::Stop;
-use taskwatch_core::task::Status;
+use taskwatch_core::task::{Status, TaskId};
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Released, Started};
 
 use crate::bench::{Bench, secs};
@@ -61,6 +61,20 @@ fn a_queue_is_not_turned_over_meanwhile_and_flows_once_it_is_there() {
     let completed = bench.rows.snapshot().iter().filter(|one| one.row.as_ref().unwrap().attempt == 1).count();
     assert_eq!(completed, 1_000 - tried, "those that were tried come later");
     assert_eq!((bench.told.troubles(), bench.told.recoveries().len()), (vec!["it is not installed".to_owned()], 1));
+    bench.audit();
+}
+
+#[test]
+fn what_was_claimed_ahead_is_not_tried_in_vain() {
+    let first = |task: TaskId| task.get() <= 2;
+    let act = move |task, _| if first(task) { Act::done() } else { Act::fail(Failure::not_begun("it is gone")) };
+    let bench = Bench::new(act).with(|policy| policy.concurrency = 2);
+    let tasks = bench.add_many(42);
+    let replies = [&tasks[..2], &tasks[2..]].map(|some| Reply::Tasks(some.to_vec()));
+    let feed = Feed::once(&bench.clock, replies).keeping();
+    bench.drive(&feed, &Stop::never());
+    assert_eq!(bench.handler.runs().len(), 2 + 2, "two could be begun, and two found that none can");
+    assert!(tasks[2..].iter().all(|task| bench.events(*task) == [Added, Started, Released]));
     bench.audit();
 }
 

@@ -4,15 +4,28 @@ use std::collections::HashSet;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::LazyLock;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::ioctl_fionbio;
-use rustix::process::Pid;
+use rustix::process::{Pid, getsid};
+
+/// The variable by which programs are known that this process has started. No setting begins like this.
+pub(super) const MARK: &str = "_TASKWATCH_PROCESS";
+
+/// Its value: this process, and no other that had the same number before.
+pub(super) static MARKED: LazyLock<String> = LazyLock::new(|| {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{}", std::process::id(), since.as_nanos())
+});
 
 /// Reads which process groups begin (`+`) and end (`-`). Its input ends with the process that writes it, whatever the
-/// cause; what is left then is killed. A service manager's signal to all processes of a service is not meant for it.
+/// cause; what is left then is killed. Linux also tells which processes have the mark and have not left the session:
+/// those of a group that had not been told yet. One that was about to become a program has the mark a moment later. A
+/// service manager's signal to all processes of a service is not meant for it.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
-groups=' '
+mark=$1 session=$2 groups=' '
 while read -r what group; do
     case $what in
         +) groups="$groups$group " ;;
@@ -20,6 +33,16 @@ while read -r what group; do
     esac
 done
 for group in $groups; do kill -KILL "-$group"; done
+for pause in 0 1; do
+    sleep $pause
+    for file in /proc/[0-9]*/environ; do
+        tr '\0' '\n' < "$file" | grep -qxF "$mark" || continue
+        id=${file#/proc/} id=${id%/environ}
+        read -r stat < "/proc/$id/stat" || continue
+        set -- ${stat##*) }
+        if [ "$4" = "$session" ]; then kill -KILL "$id"; fi
+    done
+done
 "#;
 
 /// A shell that waits beside this process, on a pipe that nobody else holds open.
@@ -72,7 +95,7 @@ impl Watch {
 
 fn start(all: &HashSet<Pid>) -> io::Result<(Child, ChildStdin)> {
     let mut shell = Command::new("/bin/sh")
-        .args(["-c", SCRIPT, "taskwatch-orphans"])
+        .args(["-c", SCRIPT, "taskwatch-orphans", &format!("{MARK}={}", *MARKED), &session()])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -87,6 +110,10 @@ fn start(all: &HashSet<Pid>) -> io::Result<(Child, ChildStdin)> {
     // Whoever starts programs must not be held up by it.
     ioctl_fionbio(&pipe, true)?;
     Ok((shell, pipe))
+}
+
+fn session() -> String {
+    getsid(None).map(|id| id.as_raw_nonzero().to_string()).unwrap_or_default()
 }
 
 fn line(what: char, group: Pid) -> String {

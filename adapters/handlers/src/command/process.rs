@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 
-use super::orphans::Watch;
+use super::orphans::{MARK, MARKED, Watch};
 use crate::text::Tail;
 
 /// How long the rest of the output is read for after the group is dead. Only a process that has left the group can
@@ -79,7 +79,7 @@ impl Group {
         if *over {
             return Err(io::Error::other("this process is about to exit"));
         }
-        let child = command.process_group(0).spawn()?;
+        let child = command.env(MARK, &*MARKED).process_group(0).spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         if let Some(id) = id {
             groups().begun(id);

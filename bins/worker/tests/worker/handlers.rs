@@ -154,8 +154,8 @@ async fn a_program_that_disappears_costs_no_attempts() {
     let used = cpu(worker.id()) - used;
     assert!(used < Duration::from_secs(1), "{used:?}");
     let tried = stories(&place).await.iter().flat_map(|(events, _)| events).filter(|event| **event == Released).count();
-    // The first that came; then one after each pause.
-    assert!((1..40).contains(&tried), "{tried}");
+    // Those that were claimed when it was gone; then one after each pause.
+    assert!((1..100).contains(&tried), "{tried}");
     install();
     let back = Instant::now();
     worker.says("recovered: what does the work can be reached again").await;

@@ -84,7 +84,8 @@ async fn workers_that_are_killed_at_random_lose_nothing_and_finish_nothing_twice
 async fn what_a_killed_worker_has_started_goes_with_it() {
     let place = Place::new().await;
     place.add(&["a"; 3]).await;
-    let hangs = shell("sleep 600 & sleep 600");
+    // One of them leaves the group.
+    let hangs = shell("python3 -c 'import os; os.setpgid(0, 0); os.execlp(\"sleep\", \"sleep\", \"600\")' & sleep 600");
     let worker = place.worker(&[("TASKWATCH_HANDLER_COMMAND", &hangs), (MARK, &place.queue.url)]);
     let begun = Instant::now();
     // The worker; and of each task a shell and two that sleep.

@@ -163,6 +163,10 @@ impl Drive<'_> {
         match (ended.is_not_begun(), ended) {
             (Some(reason), _) => {
                 self.handling.trouble(observer, reason);
+                // Those behind it would fare the same.
+                while let Some(attempt) = self.waiting.pop_front() {
+                    self.untried(attempt);
+                }
                 if !self.handler_pause.on {
                     let delay = self.handler_pause.begin(self.engine);
                     self.ring(delay, Alarm::HandlerPauseOver);

@@ -29,7 +29,9 @@ impl Drive<'_> {
             other => other,
         };
         self.handled(&ended);
-        self.pace.heard(attempt.started, at);
+        if ended.is_not_begun().is_none() {
+            self.pace.heard(attempt.started, at);
+        }
         self.finished.push(Finished { attempt, ended, at });
     }
 
