@@ -14,7 +14,7 @@
 //! message ([`Report`]).
 //!
 //! With the feature `journal`, dead letters of a queue or of a file are captured into a local SQLite file and worked out
-//! of it: [`journal`].
+//! of it: the module `journal`.
 //!
 //! The crate itself calls no queue and no network, and starts no async runtime; without `journal`, it touches no database.
 

@@ -35,16 +35,6 @@ fn each_trouble_is_told_once(said: &str, outages: usize) {
     assert!((outages..=2 * outages).contains(&begun), "{said}");
 }
 
-/// Has the worker end once no message is left, and looks at what it leaves; answers all that it has said.
-async fn ended_well(place: &Place, worker: Worker) -> String {
-    place.emptied().await;
-    let (code, said) = worker.stop();
-    assert_eq!(code, Some(0), "{said}");
-    place.each_completed_once().await;
-    place.audit().await;
-    said
-}
-
 #[tokio::test]
 async fn it_crashes_in_the_middle_and_comes_back() {
     let mut server = MariaDb::start().unwrap();
@@ -61,7 +51,7 @@ async fn it_crashes_in_the_middle_and_comes_back() {
     worker.says(BACK).await;
     note(format_args!("recovered {:?} after the database", back.elapsed()));
     place.until(Status::Completed, 300).await;
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     each_trouble_is_told_once(&said, 1);
 }
 
@@ -82,7 +72,7 @@ async fn it_is_away_when_the_worker_starts() {
     worker.says(BACK).await;
     note(format_args!("recovered {:?} after the database", back.elapsed()));
     place.until(Status::Completed, 30).await;
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     each_trouble_is_told_once(&said, 1);
 }
 
@@ -118,7 +108,7 @@ async fn it_fails_over() {
     place.until_at_least(Status::Completed, before + 1).await;
     note(format_args!("at work again {:?} after the failover, of which it was told nothing", back.elapsed()));
     place.until(Status::Completed, 400).await;
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     // What had not come to its commit is repeated on a new connection, and that is all: there may be nothing to tell.
     let outages = said.lines().filter(|line| line.contains(BACK)).count();
     assert!((1..=2).contains(&outages), "{said}");
@@ -153,7 +143,7 @@ async fn it_is_full_until_somebody_makes_room() {
     let left = 400 - before.get("Completed").unwrap_or(&0);
     place.until(Status::Completed, 400).await;
     note(format_args!("the other {left} were done {:?} after there was room", back.elapsed()));
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     // What does not need more room gets through.
     let full = said.lines().filter(|line| line.contains(" ERROR ")).count();
     assert!((1..=4).contains(&full), "{said}");
@@ -169,7 +159,7 @@ async fn it_is_slow() {
     place.add(&["a"; 150]).await;
     let worker = place.worker(&pretending("5ms"));
     place.until(Status::Completed, 150).await;
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     each_trouble_is_told_once(&said, 0);
 }
 
@@ -196,7 +186,7 @@ async fn somebody_keeps_rows_locked_for_longer_than_a_lease() {
     note(format_args!("while three rows were locked for 10 s, {completed} others were completed"));
     assert!(completed >= 20, "{said:?}");
     place.until(Status::Completed, tasks.len()).await;
-    let said = ended_well(&place, worker).await;
+    let said = place.ended_well(worker).await;
     let count = |words: &str| said.lines().filter(|line| line.contains(words)).count();
     let told = count("leases are not renewed");
     assert!(told == count("recovered: nobody keeps rows locked") && (1..=3).contains(&told), "{said}");
@@ -225,5 +215,5 @@ async fn a_second_writer_causes_deadlocks() {
         assert!(rounds < 1000, "{}", worker.log());
     }
     note(format_args!("{rounds} transactions of the other"));
-    ended_well(&place, worker).await;
+    place.ended_well(worker).await;
 }

@@ -36,12 +36,7 @@ async fn stories(place: &Place) -> Vec<(Vec<EventKind>, String)> {
 /// Everything is done, the messages are gone, the worker ends as it should, the books balance.
 async fn all_is_well(place: &Place, worker: Worker, tasks: usize) -> String {
     place.until(Status::Completed, tasks).await;
-    place.emptied().await;
-    let (code, said) = worker.stop();
-    assert_eq!(code, Some(0), "{said}");
-    place.each_completed_once().await;
-    place.audit().await;
-    said
+    place.ended_well(worker).await
 }
 
 #[tokio::test]

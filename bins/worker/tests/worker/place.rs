@@ -210,6 +210,16 @@ impl Place {
         }
     }
 
+    /// Has a worker end once no message is left, and looks at what it leaves; answers all that it has said.
+    pub(crate) async fn ended_well(&self, worker: Worker) -> String {
+        self.emptied().await;
+        let (code, said) = worker.stop();
+        assert_eq!(code, Some(0), "{said}");
+        self.each_completed_once().await;
+        self.audit().await;
+        said
+    }
+
     /// The conservation laws, on the ledger as it is.
     pub(crate) async fn audit(&self) {
         let mut audit = Audit::new();
