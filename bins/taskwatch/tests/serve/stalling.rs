@@ -1,6 +1,7 @@
 //! Clients that hold connections, and a process that has none left.
 
 use std::io::{Read as _, Write as _};
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use serde_json::json;
@@ -15,6 +16,8 @@ fn half_a_head_is_not_waited_for_without_end() {
     let mut stalled = served.connect();
     stalled.write_all(HALF).unwrap();
     let mut answer = Vec::new();
+    // It has a little longer than load balancers keep a connection for.
+    stalled.set_read_timeout(Some(Duration::from_secs(150))).unwrap();
     // The end of the connection; the test's own patience ends with an error.
     assert_eq!(stalled.read_to_end(&mut answer).unwrap(), 0);
     assert_eq!(served.request("GET /tasks", "", "").json(), json!([]));
