@@ -36,6 +36,9 @@ const QUOTED: usize = 900;
 /// Taskwatch's own settings, which may be secrets, are no business of the program.
 const OWN_SETTINGS: &str = "TASKWATCH_";
 
+/// Where programs are looked for without `PATH`, as execvp(3) does.
+const USUAL_PATH: &str = "/bin:/usr/bin";
+
 /// Runs a program for every attempt. No shell is involved: the arguments reach it as they are, and nothing of the task
 /// is among them.
 ///
@@ -112,10 +115,9 @@ impl Command {
     /// # Errors
     /// What an attempt would be told now.
     pub fn check(&self) -> Result<(), String> {
-        let found = match &self.directory {
-            Some(directory) => which::which_in(&self.program, std::env::var_os("PATH"), directory),
-            None => which::which(&self.program),
-        };
+        let path = std::env::var_os("PATH").unwrap_or_else(|| USUAL_PATH.into());
+        let directory = self.directory.as_deref().unwrap_or(Path::new("."));
+        let found = which::which_in(&self.program, Some(path), directory);
         let missing = |_| {
             let is_there = self.program.contains('/') && Path::new(&self.program).exists();
             let kind = if is_there { io::ErrorKind::PermissionDenied } else { io::ErrorKind::NotFound };
