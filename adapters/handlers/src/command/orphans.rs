@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::io::ioctl_fionbio;
-use rustix::process::{Pid, getsid};
+use rustix::process::Pid;
 
 /// The variable by which programs are known that this process has started. No setting begins like this.
 pub(super) const MARK: &str = "_TASKWATCH_PROCESS";
@@ -21,11 +21,15 @@ pub(super) static MARKED: LazyLock<String> = LazyLock::new(|| {
 
 /// Reads which process groups begin (`+`) and end (`-`). Its input ends with the process that writes it, whatever the
 /// cause; what is left then is killed. Linux also tells which processes have the mark and have not left the session:
-/// those of a group that had not been told yet. One that was about to become a program has the mark a moment later. A
-/// service manager's signal to all processes of a service is not meant for it.
+/// those of a group that had not been told yet. One that was about to become a program has the mark a moment later. In a
+/// container the session can be one from outside: its number is then 0, for all of them alike. A service manager's signal to all processes of a service is not meant for it.
 const SCRIPT: &str = r#"
 trap '' HUP INT TERM
-mark=$1 session=$2 groups=' '
+mark=$1 session= groups=' '
+if read -r stat < /proc/$$/stat; then
+    set -- ${stat##*) }
+    session=$4
+fi
 while read -r what group; do
     case $what in
         +) groups="$groups$group " ;;
@@ -95,7 +99,7 @@ impl Watch {
 
 fn start(all: &HashSet<Pid>) -> io::Result<(Child, ChildStdin)> {
     let mut shell = Command::new("/bin/sh")
-        .args(["-c", SCRIPT, "taskwatch-orphans", &format!("{MARK}={}", *MARKED), &session()])
+        .args(["-c", SCRIPT, "taskwatch-orphans", &format!("{MARK}={}", *MARKED)])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
@@ -110,10 +114,6 @@ fn start(all: &HashSet<Pid>) -> io::Result<(Child, ChildStdin)> {
     // Whoever starts programs must not be held up by it.
     ioctl_fionbio(&pipe, true)?;
     Ok((shell, pipe))
-}
-
-fn session() -> String {
-    getsid(None).map(|id| id.as_raw_nonzero().to_string()).unwrap_or_default()
 }
 
 fn line(what: char, group: Pid) -> String {
