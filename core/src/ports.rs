@@ -171,6 +171,14 @@ pub trait Records: Send + Sync {
     async fn any_open(&self) -> Result<bool, StoreError>;
     /// One task.
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError>;
+    /// Those of these tasks that have a row or a ledger, by id. A store reads them together, at one instant.
+    async fn several(&self, tasks: &[TaskId]) -> Result<Vec<Record>, StoreError> {
+        let mut found = Vec::with_capacity(tasks.len());
+        for task in std::collections::BTreeSet::from_iter(tasks) {
+            found.extend(self.record(*task).await?);
+        }
+        Ok(found)
+    }
 }
 
 /// Where deliveries come from and where their answers go: a queue, a table, a file.

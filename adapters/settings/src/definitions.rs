@@ -38,6 +38,8 @@ pub(crate) struct Definitions {
     #[config(nested)]
     pub(crate) lambda: Lambda,
     #[config(nested)]
+    pub(crate) replay: Replay,
+    #[config(nested)]
     pub(crate) log: Log,
 }
 
@@ -298,6 +300,20 @@ pub struct Lambda {
     /// themselves, unless `worker.drain` is less; the rest is for giving back what has not, and for the answer.
     #[config(default = "2s", deserialize_with = duration::<500, { 10 * MINUTE }, _>)]
     pub margin: Duration,
+}
+
+/// How `taskwatch replay` and `taskwatch dlq` deal with dead letters.
+#[derive(Debug, Clone, PartialEq, Eq, Config)]
+pub struct Replay {
+    /// The folder in which dead letters are kept that were taken off a queue, one journal for each queue and file. All who
+    /// replay the same queue on a machine must use the same. Without it, `taskwatch` in the folder that `XDG_STATE_HOME`
+    /// names, or `.local/state/taskwatch` in the home folder.
+    #[config(deserialize_with = path)]
+    pub journals: Option<PathBuf>,
+
+    /// A task that has been put back this often is left alone, so that nothing goes round in circles.
+    #[config(default = 3, deserialize_with = whole::<1, 1_000_000, _, _>)]
+    pub max_replays: u32,
 }
 
 /// What is logged, and how.

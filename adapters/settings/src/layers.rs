@@ -17,6 +17,9 @@ const TESTS: &str = "TASKWATCH_TEST_";
 const DEFAULT_FILE: &str = "taskwatch.toml";
 /// Variables of wider use that stand in for a setting, the first before the second.
 const AMBIENT: [(&str, &str); 2] = [("aws.region", "AWS_REGION"), ("aws.region", "AWS_DEFAULT_REGION")];
+/// Variables whose folder holds, below it, the journals unless somebody says otherwise. Only full paths count
+/// (<https://specifications.freedesktop.org/basedir-spec/latest/>).
+const STATE: [(&str, &str); 2] = [("XDG_STATE_HOME", "taskwatch"), ("HOME", ".local/state/taskwatch")];
 /// Values that may hold a secret by mistake, and so are never repeated in messages.
 const DELICATE: [&str; 3] = ["database.url", "handler.http_url", "handler.command"];
 
@@ -29,7 +32,9 @@ pub(crate) struct Layers {
 
 /// Whether taskwatch looks at a variable of this name.
 pub(crate) fn concerns(name: &str) -> bool {
-    (name.starts_with(PREFIX) && !name.starts_with(TESTS)) || AMBIENT.iter().any(|(_, ambient)| *ambient == name)
+    (name.starts_with(PREFIX) && !name.starts_with(TESTS))
+        || AMBIENT.iter().any(|(_, ambient)| *ambient == name)
+        || STATE.iter().any(|(variable, _)| *variable == name)
 }
 
 impl Layers {
@@ -51,6 +56,12 @@ impl Layers {
         for (key, name) in AMBIENT {
             if let Some(value) = env.get(name) {
                 layers.put(key, Given::Text(value.clone()), Origin::Ambient(name));
+            }
+        }
+        for (name, below) in STATE {
+            if let Some(folder) = env.get(name).map(Path::new).filter(|folder| folder.is_absolute()) {
+                let journals = folder.join(below).display().to_string();
+                layers.put("replay.journals", Given::Text(journals), Origin::Ambient(name));
             }
         }
         layers

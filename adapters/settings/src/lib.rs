@@ -39,7 +39,7 @@ use crate::layers::Layers;
 
 pub use crate::database::{Database, DatabasePlace, MySql, Password, Tls};
 pub use crate::definitions::{
-    Announce, Aws, BatchReport, DeadLetters, Intake, Lambda, Log, LogFormat, LogLevel, Queue, Role, Worker,
+    Announce, Aws, BatchReport, DeadLetters, Intake, Lambda, Log, LogFormat, LogLevel, Queue, Replay, Role, Worker,
 };
 pub use crate::error::{Origin, Problem, SettingsError};
 pub use crate::handler::{Handler, Simulate, Work};
@@ -66,6 +66,8 @@ pub struct Settings {
     pub queue: Queue,
     /// What the Lambda function does, and how it answers its queue.
     pub lambda: Lambda,
+    /// How dead letters are dealt with.
+    pub replay: Replay,
     /// What is logged, and how.
     pub log: Log,
     effective: Vec<Effective>,
@@ -133,7 +135,7 @@ fn load_in(
         return Err(SettingsError(problems));
     }
     // Only a setting with neither a value nor a default could be missing, and every setting is one or the other.
-    let Definitions { database, aws, handler, worker, intake, announce, queue, lambda, log } =
+    let Definitions { database, aws, handler, worker, intake, announce, queue, lambda, replay, log } =
         Definitions::from_layer(merged).map_err(|error| SettingsError(vec![Problem::Incomplete(error.to_string())]))?;
     let mut check = Check { given: &mut given, problems: &mut problems };
     let database = Database::check(database, &mut check);
@@ -151,7 +153,7 @@ fn load_in(
             None => Effective { key: setting.key, value: setting.default.clone(), origin: Origin::Default },
         })
         .collect();
-    Ok(Settings { database, aws, handler, worker, intake, announce, queue, lambda, log, effective })
+    Ok(Settings { database, aws, handler, worker, intake, announce, queue, lambda, replay, log, effective })
 }
 
 fn settings_among(

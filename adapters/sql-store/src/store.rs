@@ -131,4 +131,8 @@ impl Records for SqlStore {
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         either!(self, store => store.record(task).await)
     }
+
+    async fn several(&self, tasks: &[TaskId]) -> Result<Vec<Record>, StoreError> {
+        either!(self, store => store.several(tasks).await)
+    }
 }

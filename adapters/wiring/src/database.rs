@@ -129,6 +129,10 @@ impl Records for Database {
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         self.store().await?.record(task).await
     }
+
+    async fn several(&self, tasks: &[TaskId]) -> Result<Vec<Record>, StoreError> {
+        self.store().await?.several(tasks).await
+    }
 }
 
 #[async_trait]

@@ -1,5 +1,7 @@
 //! What a person does to tasks: add, cancel, replay.
 
+use std::collections::BTreeMap;
+
 use super::Engine;
 use crate::ports::{Inserted, Select, StoreError};
 use crate::task::{NewTask, TaskId, TaskRow};
@@ -53,7 +55,7 @@ impl Engine {
     /// [`StoreError`] when nothing could be written.
     pub async fn cancel(&self, tasks: &[TaskId], reason: &str) -> Result<Vec<Acted>, StoreError> {
         let now = self.parts.clock.now();
-        self.act(tasks, Event::Cancelled { now }, now, reason).await
+        self.act(tasks, Event::Cancelled { now }, now, &|_| reason).await
     }
 
     /// Puts Failed tasks back, with a fresh count of attempts.
@@ -62,19 +64,30 @@ impl Engine {
     /// [`StoreError`] when nothing could be written.
     pub async fn replay(&self, tasks: &[TaskId], reason: &str) -> Result<Vec<Acted>, StoreError> {
         let now = self.parts.clock.now();
-        self.act(tasks, Event::Replayed { due: now }, now, reason).await
+        self.act(tasks, Event::Replayed { due: now }, now, &|_| reason).await
     }
 
-    async fn act(
+    /// As [`Self::replay`], each for a reason of its own.
+    ///
+    /// # Errors
+    /// [`StoreError`] when nothing could be written.
+    pub async fn replay_each(&self, tasks: &BTreeMap<TaskId, String>) -> Result<Vec<Acted>, StoreError> {
+        let now = self.parts.clock.now();
+        let ids: Vec<_> = tasks.keys().copied().collect();
+        let reason = |task: TaskId| tasks.get(&task).map_or("", String::as_str);
+        self.act(&ids, Event::Replayed { due: now }, now, &reason).await
+    }
+
+    async fn act<'a>(
         &self,
         tasks: &[TaskId],
         event: Event,
         now: Timestamp,
-        reason: &str,
+        reason: &(dyn Fn(TaskId) -> &'a str + Sync),
     ) -> Result<Vec<Acted>, StoreError> {
         let attempt = |row: &TaskRow| {
             let mut draft = self.meet(row, now, None).map_err(|status| Refusal::UnknownStatus(status.to_owned()))?;
-            let done = draft.apply(event, Some(reason));
+            let done = draft.apply(event, Some(reason(row.id)));
             Ok::<_, Refusal>((done, draft.finish()))
         };
         let decide = |row: &TaskRow| attempt(row).ok().and_then(|(_, change)| change);

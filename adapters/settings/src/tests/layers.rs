@@ -66,6 +66,25 @@ fn the_region_falls_back_on_the_variables_of_aws() {
 }
 
 #[test]
+fn journals_are_kept_where_the_state_of_programs_is() {
+    let file = "[replay]\njournals = \"/file\"";
+    let (state, home) = (("XDG_STATE_HOME", "/state"), ("HOME", "/home/ada"));
+    let cases: [(Given<'_>, Option<&str>); 5] = [
+        (Given { file, env: &[home, state], flags: &[] }, Some("/file")),
+        (Given { file: "", env: &[home, state], flags: &[] }, Some("/state/taskwatch")),
+        (Given { file: "", env: &[home], flags: &[] }, Some("/home/ada/.local/state/taskwatch")),
+        (
+            Given { file: "", env: &[home, ("XDG_STATE_HOME", "state")], flags: &[] },
+            Some("/home/ada/.local/state/taskwatch"),
+        ),
+        (Given::default(), None),
+    ];
+    for (given, journals) in cases {
+        assert_eq!(given.load().unwrap().replay.journals.as_deref(), journals.map(std::path::Path::new), "{given:?}");
+    }
+}
+
+#[test]
 fn the_file_is_the_one_named_first() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, seconds: u32| {

@@ -4,7 +4,7 @@ use super::{Given, flags};
 use crate::{DatabasePlace, MySql, Origin, Password, Settings, Tls, Work, markdown_table, table};
 
 /// Every key: its default, and another value as text and as TOML.
-const ALL: [(&str, Option<&str>, &str, &str); 51] = [
+const ALL: [(&str, Option<&str>, &str, &str); 53] = [
     ("database.url", Some("sqlite://taskwatch.db"), "sqlite://b.db", r#""sqlite://b.db""#),
     ("database.password_file", None, "/run/pw", r#""/run/pw""#),
     ("database.password_secret", None, "prod/db", r#""prod/db""#),
@@ -55,6 +55,8 @@ const ALL: [(&str, Option<&str>, &str, &str); 51] = [
     ("lambda.role", Some("process"), "intake", r#""intake""#),
     ("lambda.report", Some("whole"), "partial", r#""partial""#),
     ("lambda.margin", Some("2s"), "10m", r#""10m""#),
+    ("replay.journals", None, "/var/lib/taskwatch", r#""/var/lib/taskwatch""#),
+    ("replay.max_replays", Some("3"), "10", "10"),
     ("log.level", Some("info"), "off", r#""off""#),
 ];
 

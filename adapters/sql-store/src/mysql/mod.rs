@@ -156,4 +156,8 @@ impl Records for MySqlStore {
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         Ok(retrying(|| read::records(&self.pool, task.get() - 1, task.get(), 1)).await?.pop())
     }
+
+    async fn several(&self, tasks: &[TaskId]) -> Result<Vec<Record>, StoreError> {
+        Ok(retrying(|| read::several(&self.pool, tasks)).await?)
+    }
 }

@@ -8,7 +8,7 @@ use taskwatch_core::ports::{Filter, Record};
 use taskwatch_core::task::{TaskId, TaskRow};
 
 use super::packet::Packet;
-use super::session::{Connector, Link};
+use super::session::{Answer, Connector, Link};
 use crate::error::Fault;
 use crate::records::assemble;
 use crate::rows::{self, ledger_columns, task_columns, workable};
@@ -103,6 +103,31 @@ pub(super) async fn records(pool: &Pool<Connector>, after: i64, upto: i64, limit
     };
     link.release();
     let [found, entries, _] = &answers[..] else { return Ok(Vec::new()) };
+    together(found, entries)
+}
+
+/// Those of these tasks that there are, all as of one instant.
+pub(super) async fn several(pool: &Pool<Connector>, tasks: &[TaskId]) -> Result<Vec<Record>, Fault> {
+    if tasks.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut packet = snapshot();
+    packet.then(concat!("SELECT ", task_columns!(), " FROM tasks WHERE id > 0 AND id IN ("));
+    packet.list(tasks, |packet, task| packet.int(task.get())).sql(")");
+    packet.then(concat!("SELECT ", ledger_columns!(), " FROM task_ledger WHERE task_id IN ("));
+    packet.list(tasks, |packet, task| packet.int(task.get())).sql(") ORDER BY task_id, seq");
+    packet.then("COMMIT");
+    let mut link = Link::take(pool).await?;
+    let answers = match link.send(packet).await {
+        Ok(answers) => answers,
+        Err(broken) => return Err(link.abandon(pool, &broken).await),
+    };
+    link.release();
+    let [.., found, entries, _] = &answers[..] else { return Ok(Vec::new()) };
+    together(found, entries)
+}
+
+fn together(found: &Answer, entries: &Answer) -> Result<Vec<Record>, Fault> {
     let found: BTreeMap<TaskId, TaskRow> = found
         .rows
         .iter()
@@ -114,12 +139,17 @@ pub(super) async fn records(pool: &Pool<Connector>, after: i64, upto: i64, limit
 /// Takes the snapshot and finds the last task of the page: rows and ledger each run through their own index and meet in
 /// the union.
 fn open(after: i64, upto: i64, limit: i64) -> Packet {
-    let mut packet = Packet::new("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-    packet.then("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
+    let mut packet = snapshot();
     packet.then("SELECT CAST(MAX(id) AS SIGNED) FROM (SELECT id FROM ((SELECT id FROM tasks WHERE id > ").int(after);
     packet.sql(" AND id <= ").int(upto).sql(" ORDER BY id LIMIT ").int(limit);
     packet.sql(") UNION (SELECT DISTINCT task_id AS id FROM task_ledger WHERE task_id > ").int(after);
     packet.sql(" AND task_id <= ").int(upto).sql(" ORDER BY task_id LIMIT ").int(limit);
     packet.sql(")) both_tables ORDER BY id LIMIT ").int(limit).sql(") page");
+    packet
+}
+
+fn snapshot() -> Packet {
+    let mut packet = Packet::new("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    packet.then("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY");
     packet
 }

@@ -157,6 +157,10 @@ impl Records for SqliteStore {
     async fn record(&self, task: TaskId) -> Result<Option<Record>, StoreError> {
         Ok(retrying(|| read::records(&self.readers, task.get() - 1, task.get(), 1)).await?.pop())
     }
+
+    async fn several(&self, tasks: &[TaskId]) -> Result<Vec<Record>, StoreError> {
+        Ok(retrying(|| read::several(&self.readers, tasks)).await?)
+    }
 }
 
 /// SQLite would make the file readable by everybody; its journal takes over the file's rights.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqlitePool};
 use taskwatch_core::ports::{Filter, Record};
 use taskwatch_core::task::{TaskId, TaskRow};
@@ -44,6 +45,15 @@ const ENTRIES: &str = concat!(
     " FROM task_ledger WHERE task_id > ?1 AND task_id <= ?2 ORDER BY task_id, seq"
 );
 
+const SEVERAL_ROWS: &str =
+    concat!("SELECT ", task_columns!(), " FROM tasks WHERE id > 0 AND id IN (SELECT value FROM json_each(?1))");
+
+const SEVERAL_ENTRIES: &str = concat!(
+    "SELECT ",
+    ledger_columns!(),
+    " FROM task_ledger WHERE task_id IN (SELECT value FROM json_each(?1)) ORDER BY task_id, seq"
+);
+
 pub(super) async fn list(pool: &SqlitePool, filter: &Filter) -> Result<Vec<TaskRow>, Fault> {
     let statuses = (!filter.statuses.is_empty()).then(|| serde_json::json!(filter.statuses).to_string());
     let rows = sqlx::query(LIST)
@@ -75,6 +85,21 @@ pub(super) async fn records(pool: &SqlitePool, after: i64, upto: i64, limit: usi
     let found = sqlx::query(ROWS).bind(after).bind(last).fetch_all(&mut *transaction).await.map_err(refused)?;
     let entries = sqlx::query(ENTRIES).bind(after).bind(last).fetch_all(&mut *transaction).await.map_err(refused)?;
     transaction.rollback().await.map_err(refused)?;
+    together(&found, &entries)
+}
+
+/// Those of these tasks that there are, all as of one instant.
+pub(super) async fn several(pool: &SqlitePool, tasks: &[TaskId]) -> Result<Vec<Record>, Fault> {
+    let refused = |error: sqlx::Error| fault(&error);
+    let ids = serde_json::json!(tasks).to_string();
+    let mut transaction = pool.begin().await.map_err(refused)?;
+    let found = sqlx::query(SEVERAL_ROWS).bind(&ids).fetch_all(&mut *transaction).await.map_err(refused)?;
+    let entries = sqlx::query(SEVERAL_ENTRIES).bind(&ids).fetch_all(&mut *transaction).await.map_err(refused)?;
+    transaction.rollback().await.map_err(refused)?;
+    together(&found, &entries)
+}
+
+fn together(found: &[SqliteRow], entries: &[SqliteRow]) -> Result<Vec<Record>, Fault> {
     let found: BTreeMap<TaskId, TaskRow> =
         found.iter().map(|row| rows::task(row).map(|found| (found.row.id, found.row))).collect::<Result<_, _>>()?;
     Ok(assemble(found, entries.iter().map(rows::entry).collect::<Result<_, _>>()?))

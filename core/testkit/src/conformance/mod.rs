@@ -128,7 +128,7 @@ fn cases() -> Vec<Case> {
         leases: held_leases_move_without_an_entry, lost_leases_are_named;
         lives: entries_are_numbered_without_gaps, a_big_batch_is_moved_at_once, reasons_hold_any_text,
             no_reason_leaves_the_old_one;
-        reads: records_come_in_pages_by_id, lists_come_newest_first_and_filtered, open_tasks_are_told;
+        reads: records_come_in_pages_by_id, several_tasks_are_read_together, lists_come_newest_first_and_filtered, open_tasks_are_told;
     }
 }
 

@@ -28,6 +28,24 @@ pub(super) async fn records_come_in_pages_by_id(bench: Bench<'_>) {
     assert_eq!(read, tasks, "pages run by id");
 }
 
+pub(super) async fn several_tasks_are_read_together(bench: Bench<'_>) {
+    let tasks = bench.add(4).await;
+    bench.write(&tasks[1..], &claim(at(0), 1)).await;
+    let absent = TaskId::try_from(tasks[3].get() + 1000).expect("an id");
+    let asked = [tasks[2], absent, tasks[0], tasks[2]];
+    let found = bench.records.several(&asked).await.expect("the records can be read");
+    assert!(
+        found.iter().map(|record| record.task).eq([tasks[0], tasks[2]]),
+        "those that exist, once, by id: {found:?}"
+    );
+    for record in &found {
+        let alone = bench.records.record(record.task).await.expect("the record can be read");
+        assert_eq!(alone.as_ref(), Some(record), "a task reads the same by itself");
+    }
+    assert_eq!(found[1].entries.len(), 2, "a record has its whole ledger");
+    assert!(bench.records.several(&[]).await.expect("nothing can be read").is_empty(), "nothing asked, nothing read");
+}
+
 pub(super) async fn lists_come_newest_first_and_filtered(bench: Bench<'_>) {
     let titles = ["wash 100%", "dry 100_", "wash 'em", "iron", "wash \\"];
     let tasks = bench.insert(&titles.map(NewTask::titled)).await;
