@@ -9,26 +9,36 @@
 //! - one SQS record, SNS envelope or announcement per line, or one body per line as a JSON string.
 //!
 //! It holds one document at a time, so a file of JSON lines may be of any length. What cannot be read becomes an
-//! [`Item`] with a reason and does not stop the rest. [`FileSource`] puts the messages before the engine through
-//! [`taskwatch_core::ports::EventSource`], keeps aside what cannot be read ([`KeptAside`]), and tells what became of each
-//! message ([`Report`]).
+//! [`Item`] with a reason and does not stop the rest.
 //!
-//! With the feature `journal`, dead letters of a queue or of a file are captured into a local SQLite file and worked out
-//! of it: the module `journal`.
+//! Dead letters of a queue or of a file are captured into a local SQLite file and worked out of it: [`journal`]. A [`Peek`]
+//! leaves them on the queue.
 //!
-//! The crate itself calls no queue and no network, and starts no async runtime; without `journal`, it touches no database.
+//! The crate itself calls no queue and no network, starts no async runtime, and touches no database but its journals.
 
+mod archive;
 mod capture;
+mod class;
 mod document;
+mod edit;
+mod filter;
 mod item;
-#[cfg(feature = "journal")]
 pub mod journal;
-mod kept;
+mod letter;
 mod lines;
-mod source;
+mod peek;
+mod query;
+pub mod run;
+mod stats;
 
+pub use archive::{Archive, ArchiveError, Archived};
 pub use capture::{CaptureReader, Position, ReadError};
+pub use class::{Class, ClassKind, UnknownClass, classify, replays};
+pub use edit::{Edit, EditError, ParseEditError};
+pub use filter::{Filter, cause};
 pub use item::{BadInput, Format, Item, Place};
-pub use kept::{KeepError, KeptAside, default_rejected};
+pub use letter::{DIED_AT_ATTRIBUTE, Decoded, Letter, REASON_ATTRIBUTE, SOURCE_QUEUE_ATTRIBUTE};
 pub use lines::MAX_DOCUMENT_BYTES;
-pub use source::{FileSource, OpenError, Report, Reporter, Summary};
+pub use peek::Peek;
+pub use query::{MAX_QUERY_BYTES, MAX_QUERY_OPERATORS, Query, QueryError};
+pub use stats::{MAX_REASONS, NO_REASON, OTHER_REASONS, Stats, TaskAge, day_name, fold_reason};

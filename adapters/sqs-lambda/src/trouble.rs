@@ -108,6 +108,7 @@ impl Asking {
                 CallError::NoCredentials { .. }
                 | CallError::Gone { .. }
                 | CallError::NoDeadLetters { .. }
+                | CallError::NotSent { .. }
                 | CallError::Unavailable { .. } => {
                     worst = worst.or(Some(error));
                 }

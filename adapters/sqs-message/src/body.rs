@@ -56,17 +56,14 @@ pub fn read_body(body: &str) -> Result<Body, Unreadable> {
         return Err(Unreadable::TooLarge(body.len()));
     }
     let opened = Opened::open(body, Part::Body)?;
-    match opened.said()? {
-        Said::Announcement(body) => Ok(opened.envelope.around(body)),
-        Said::Pointer(pointer) => Err(Unreadable::S3Pointer { part: opened.part, pointer }),
-    }
+    opened.announced().map(|body| opened.envelope.around(body))
 }
 
 /// What an envelope adds to the announcement in it.
 #[derive(Debug)]
 pub(crate) struct Envelope {
     wrapped: Wrapping,
-    attributes: BTreeMap<String, String>,
+    pub(crate) attributes: BTreeMap<String, String>,
     pub(crate) trace: Option<String>,
 }
 
@@ -84,7 +81,7 @@ impl Envelope {
 /// A text with its envelope off, if there was one.
 pub(crate) struct Opened {
     pub(crate) envelope: Envelope,
-    content: Value,
+    pub(crate) content: Value,
     /// Where the content was found.
     pub(crate) part: Part,
 }
@@ -115,10 +112,19 @@ impl Opened {
             None => announcement(&self.content, self.part).map(Said::Announcement),
         }
     }
+
+    /// As [`Self::said`], where nobody follows a pointer.
+    pub(crate) fn announced(&self) -> Result<Body, Unreadable> {
+        match self.said()? {
+            Said::Announcement(body) => Ok(body),
+            Said::Pointer(pointer) => Err(Unreadable::S3Pointer { part: self.part, pointer }),
+        }
+    }
 }
 
 /// An object that SNS made: it says its type and has a topic or a message, and is not itself an announcement.
-fn is_envelope(object: &Map<String, Value>) -> bool {
+#[must_use]
+pub fn is_envelope(object: &Map<String, Value>) -> bool {
     object.get("Type").is_some_and(Value::is_string)
         && (object.contains_key("Message") || object.contains_key("TopicArn"))
         && !object.contains_key("task_id")

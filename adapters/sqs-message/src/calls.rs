@@ -97,6 +97,14 @@ pub enum CallError {
         /// Its words.
         why: String,
     },
+    /// It was certainly not sent, through no fault of its own: trying again later may help.
+    #[error("send to {queue}, and nothing was sent: {why}")]
+    NotSent {
+        /// Where it was to go.
+        queue: String,
+        /// What stood in the way.
+        why: String,
+    },
     /// Trying again later may help: no answer, throttling, an error of the service.
     #[error("call {queue}: {why}")]
     Unavailable {

@@ -6,7 +6,7 @@
 //!
 //! A message may hold no more than a pointer to S3 ([`S3Pointer`]). [`delivery_with`] follows it with the help of a
 //! [`Payloads`]; the other ports are what consumers ask of a queue: [`QueueCalls`] beside receiving and deleting, and
-//! [`PolledQueue`] with both. The crate holds these contracts and the data they are about, and none of the calls; and
+//! [`PolledQueue`] with both; [`SendingQueue`] is for those who send to one. The crate holds these contracts and the data they are about, and none of the calls; and
 //! [`comes_again_after`], by which every consumer passes on the engine's delays.
 //!
 //! The crate is pure: no I/O, no clock, no AWS SDK, no log. It keeps nothing: whoever needs the raw bytes of a message
@@ -29,22 +29,26 @@ mod calls;
 mod comeback;
 mod limits;
 mod message;
+mod opened;
 mod original;
 mod payload;
 mod pointer;
 mod polling;
 mod record;
+mod sending;
 mod task_id;
 mod unreadable;
 
-pub use body::{Body, Wrapping, read_body};
+pub use body::{Body, Wrapping, is_envelope, read_body};
 pub use calls::{CallError, DeadLetter, Hide, QueueCalls};
 pub use comeback::{comes_again_after, grown};
 pub use limits::{MAX_ATTRIBUTES, MAX_BODY_BYTES, MAX_EXCERPT_CHARS, MAX_NESTING, Nesting, excerpt};
 pub use message::{Message, delivery, read};
+pub use opened::{OpenedBody, open_body};
 pub use original::{Attribute, AttributeValue, Original};
 pub use payload::{PayloadError, Payloads, delivery_with};
 pub use pointer::S3Pointer;
 pub use polling::{MAX_POLLED, Poll, PolledQueue, Received};
 pub use record::SqsRecord;
+pub use sending::{Outgoing, SendingQueue};
 pub use unreadable::{Part, Unreadable};

@@ -78,6 +78,7 @@ const fn is_about_all(error: &CallError) -> bool {
         | CallError::NoCredentials { .. }
         | CallError::Gone { .. }
         | CallError::NoDeadLetters { .. }
+        | CallError::NotSent { .. }
         | CallError::Unavailable { .. } => true,
     }
 }

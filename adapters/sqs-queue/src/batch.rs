@@ -9,7 +9,7 @@ use futures_util::{StreamExt, stream};
 use taskwatch_sqs_message::CallError;
 use tokio::time::{Instant, sleep, timeout_at};
 
-use crate::failure::{Action, words};
+use crate::failure::{Action, is_throttling, words};
 
 /// How many calls run at once.
 pub const CONCURRENT_CALLS: usize = 4;
@@ -60,10 +60,18 @@ impl Answer {
     }
 
     pub(crate) fn failed(&mut self, id: &str, code: &str, message: Option<&str>, refused: bool) {
+        let refused = refused && !is_throttling(code);
         self.failed.push((
             id.to_owned(),
             EntryFailure { code: code.to_owned(), message: message.map(str::to_owned), refused },
         ));
+    }
+
+    /// Whether it says for certain what became of this message: done, or not done.
+    pub(crate) fn is_clear(&self, place: usize) -> bool {
+        let id = place.to_string();
+        let is_not_done = |failure: &EntryFailure| failure.refused || is_throttling(&failure.code);
+        self.done.contains(&id) || self.failed.iter().any(|(failed, why)| *failed == id && is_not_done(why))
     }
 }
 

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use crate::batch::{Answer, CONCURRENT_CALLS, Call, run};
 use crate::failure::Action;
 use crate::find::Target;
-use crate::letter::{Letter, MAX_BYTES};
+use crate::letter::Letter;
+use crate::message::{self, MAX_BYTES, SEND};
 
 struct Send<'a> {
     client: &'a Client,
@@ -70,7 +71,7 @@ fn too_large(error: CallError, letter: &Letter<'_>) -> CallError {
 
 #[async_trait]
 impl Call for Send<'_> {
-    const ACTION: Action = Action("sqs:SendMessage");
+    const ACTION: Action = SEND;
 
     fn bytes(&self, place: usize) -> usize {
         self.letters[place].bytes()
@@ -83,13 +84,6 @@ impl Call for Send<'_> {
         let entries = entries.map_err(|error| CallError::Refused { queue: queue.clone(), why: error.to_string() })?;
         let call = self.client.send_message_batch().queue_url(&self.target.url).set_entries(Some(entries));
         let output = call.send().await.map_err(|error| Self::ACTION.failed(queue, &error))?;
-        let mut answer = Answer::default();
-        for one in output.successful() {
-            answer.done(one.id());
-        }
-        for one in output.failed() {
-            answer.failed(one.id(), one.code(), one.message(), one.sender_fault());
-        }
-        Ok(answer)
+        Ok(message::answer(&output))
     }
 }

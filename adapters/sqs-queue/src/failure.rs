@@ -34,9 +34,7 @@ impl Action {
     /// By the code that the other side gave, if it gave any.
     pub(crate) fn sorted(self, queue: &str, code: Option<&str>, why: impl FnOnce() -> String) -> CallError {
         let queue = queue.to_owned();
-        // Some come with the service's name before it, in both protocols.
-        let code = code.map(|code| code.rsplit(['.', '#']).next().unwrap_or(code));
-        match code {
+        match code.map(last) {
             Some("AccessDenied" | "AccessDeniedException" | "AuthorizationError" | "UnauthorizedOperation") => {
                 let is_key = why();
                 let action = if is_key.contains("KMS") || is_key.contains("kms:") { KMS } else { self.0 };
@@ -66,6 +64,16 @@ impl Action {
             _ => CallError::Unavailable { queue, why: why() },
         }
     }
+}
+
+/// Whether it was only too much at once, whoever is said to be at fault.
+pub(crate) fn is_throttling(code: &str) -> bool {
+    matches!(last(code), "RequestThrottled" | "ThrottlingException" | "Throttling" | "KmsThrottled")
+}
+
+/// Some codes come with the service's name before them, in both protocols.
+fn last(code: &str) -> &str {
+    code.rsplit(['.', '#']).next().unwrap_or(code)
 }
 
 /// Whether it never came to a call, because nobody could sign it.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::failure::Action;
 use crate::look::RedrivePolicy;
+use crate::message::is_fifo;
 use crate::queues::SqsQueues;
 
 /// How long a redrive policy is remembered, and that there is none.
@@ -28,7 +29,7 @@ pub(crate) struct Target {
 
 impl Target {
     pub(crate) fn is_fifo(&self) -> bool {
-        self.arn.ends_with(".fifo")
+        is_fifo(&self.arn)
     }
 }
 

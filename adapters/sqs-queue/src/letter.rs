@@ -4,21 +4,15 @@ use std::collections::BTreeMap;
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_sdk_sqs::error::BuildError;
-use aws_sdk_sqs::primitives::Blob;
-use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
-    SendMessageBatchRequestEntry,
-};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use taskwatch_core::time::Timestamp;
 use taskwatch_sqs_message::{Attribute, AttributeValue, DeadLetter, Original};
 
 use crate::find::Target;
+use crate::message::{self, MAX_BYTES};
 
 /// Longest reason that goes along, in characters.
 pub const MAX_REASON_CHARS: usize = 1_000;
-
-/// Most bytes of a message with its attributes, on any queue.
-pub(crate) const MAX_BYTES: usize = 1_048_576;
 
 /// Most attributes of a message.
 const MAX_ATTRIBUTES: usize = 10;
@@ -51,38 +45,19 @@ impl<'a> Letter<'a> {
         (!ours.is_empty()).then(|| Self { original, own: own.clone(), ours: Vec::new(), is_fifo: *is_fifo })
     }
 
+    fn attributes(&self) -> impl Iterator<Item = (&str, &Attribute)> {
+        let ours = self.ours.iter().map(|(name, attribute)| (*name, attribute));
+        self.own.iter().map(|(name, attribute)| (*name, *attribute)).chain(ours)
+    }
+
     /// What counts toward the limits.
     pub(crate) fn bytes(&self) -> usize {
-        let ours = self.ours.iter().map(|(name, attribute)| (*name, attribute));
-        let all = self.own.iter().map(|(name, attribute)| (*name, *attribute)).chain(ours);
-        let size = |attribute: &Attribute| match &attribute.value {
-            AttributeValue::Text(text) => text.len(),
-            AttributeValue::Base64(text) => text.len() / 4 * 3,
-        };
-        let attributes: usize =
-            all.map(|(name, attribute)| name.len() + attribute.data_type.len() + size(attribute)).sum();
-        self.original.body.len() + attributes
+        message::bytes(&self.original.body, self.attributes())
     }
 
     pub(crate) fn entry(&self, id: String) -> Result<SendMessageBatchRequestEntry, BuildError> {
-        let original = self.original;
-        let mut entry = SendMessageBatchRequestEntry::builder().id(id).message_body(&original.body);
-        let ours = self.ours.iter().map(|(name, attribute)| (*name, attribute));
-        for (name, attribute) in self.own.iter().map(|(name, attribute)| (*name, *attribute)).chain(ours) {
-            if let Some(value) = value(attribute)? {
-                entry = entry.message_attributes(name, value);
-            }
-        }
-        if let Some(header) = &original.trace_header {
-            let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build()?;
-            entry = entry.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
-        }
-        let group = original.group.as_ref().or_else(|| self.is_fifo.then_some(&original.message_id));
-        entry = entry.set_message_group_id(group.cloned());
-        if self.is_fifo {
-            entry = entry.message_deduplication_id(format!("taskwatch-{}", original.message_id));
-        }
-        entry.build()
+        let deduplication_id = self.is_fifo.then(|| format!("taskwatch-{}", self.original.message_id));
+        message::entry(id, self.original, self.attributes(), deduplication_id)
     }
 }
 
@@ -129,19 +104,6 @@ fn moment(at: Timestamp) -> Option<String> {
     let year_10000 = Duration::from_secs(253_402_300_800);
     let at = UNIX_EPOCH.checked_add(since).filter(|_| since < year_10000)?;
     Some(humantime::format_rfc3339_micros(at).to_string())
-}
-
-/// `None` for bytes that are not in base64: whoever made the record has not got them from SQS.
-fn value(attribute: &Attribute) -> Result<Option<MessageAttributeValue>, BuildError> {
-    let builder = MessageAttributeValue::builder().data_type(&attribute.data_type);
-    let builder = match &attribute.value {
-        AttributeValue::Text(text) => builder.string_value(text),
-        AttributeValue::Base64(text) => match aws_smithy_types::base64::decode(text) {
-            Ok(bytes) => builder.binary_value(Blob::new(bytes)),
-            Err(_) => return Ok(None),
-        },
-    };
-    builder.build().map(Some)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! What a consumer asks of its SQS queue: [`QueueCalls`](taskwatch_sqs_message::QueueCalls) and
-//! [`PolledQueue`](taskwatch_sqs_message::PolledQueue) over the AWS SDK.
+//! What is asked of SQS queues: [`QueueCalls`](taskwatch_sqs_message::QueueCalls),
+//! [`PolledQueue`](taskwatch_sqs_message::PolledQueue) and [`SendingQueue`](taskwatch_sqs_message::SendingQueue) over the AWS
+//! SDK.
 //!
 //! ```no_run
 //! # async fn example() {
@@ -39,10 +40,24 @@
 //! id, so that the same letter sent twice within five minutes arrives once; a standard queue takes it twice. SQS does not
 //! know where a letter came from that was sent and not moved: `StartMessageMoveTask` needs the destination named.
 //!
+//! **Sending.** A message goes out as it is: body to the byte, attributes with their types (bytes that are not in base64 are
+//! left out), `AWSTraceHeader`, group; with a group (its id, where it has none) and a deduplication id on a FIFO queue. What
+//! is too large for the queue is refused by itself. An error other than
+//! [`CallError::Unavailable`](taskwatch_sqs_message::CallError::Unavailable) says that none of the attempts can have sent
+//! it: each was refused, or never had a connection. No answer, half of one, 408 and errors of the service leave it open,
+//! whatever a later attempt is told. On a standard queue an attempt whose answer was lost is made again all the same, so
+//! that a message may arrive twice.
+//!
+//! The order within the groups of a FIFO queue is kept whatever fails: no call has two messages of a group, one is made
+//! after the other, and what stands behind a message that was not sent, or perhaps not, is not sent
+//! ([`CallError::NotSent`](taskwatch_sqs_message::CallError::NotSent)). Other groups go on. A queue with one group thus takes
+//! one message a call.
+//!
 //! **Rights.** `sqs:GetQueueUrl` and `sqs:ChangeMessageVisibility` on the source queue; for dead letters
 //! `sqs:GetQueueAttributes` there, and `sqs:GetQueueUrl` and `sqs:SendMessage` on the dead-letter queue; for polling
-//! `sqs:ReceiveMessage` and `sqs:DeleteMessage`. What is missing
-//! is named by [`CallError::NotAllowed`](taskwatch_sqs_message::CallError::NotAllowed). A queue given by its URL needs no
+//! `sqs:ReceiveMessage` and `sqs:DeleteMessage`; for sending `sqs:SendMessage`; for [`SqsQueues::sources_of`]
+//! `sqs:ListDeadLetterSourceQueues` on the dead-letter queue. What is missing is named by
+//! [`CallError::NotAllowed`](taskwatch_sqs_message::CallError::NotAllowed). A queue given by its URL needs no
 //! `sqs:GetQueueUrl`.
 //!
 //! **Credentials** that are missing, have expired or are unknown to SQS are read anew, files and all, at the next call and
@@ -59,13 +74,17 @@
 mod batch;
 mod dead;
 mod delete;
+mod doubt;
 mod failure;
 mod find;
 mod letter;
 mod look;
+mod message;
 mod queues;
 mod receive;
+mod send;
 mod session;
+mod sources;
 mod visibility;
 
 pub use batch::CONCURRENT_CALLS;

@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use taskwatch_aws::AwsSettings;
-use taskwatch_sqs_message::{CallError, DeadLetter, Hide, Poll, PolledQueue, QueueCalls, Received};
+use taskwatch_sqs_message::{
+    CallError, DeadLetter, Hide, Outgoing, Poll, PolledQueue, QueueCalls, Received, SendingQueue,
+};
 use tokio::time::{Instant, timeout_at};
 
 use crate::find::Known;
 use crate::session::{How, Sessions};
-use crate::{dead, delete, receive, visibility};
+use crate::{dead, delete, receive, send, visibility};
 
-/// SQS, for those who consume from it: any queues of one region.
+/// SQS, for those who consume from it or send to it: any queues of one region.
 pub struct SqsQueues {
     sessions: Sessions,
     pub(crate) known: Known,
@@ -49,7 +51,7 @@ impl SqsQueues {
     }
 
     /// Draws the conclusions for further calls.
-    fn heed(&self, queue: &str, outcomes: &[Result<(), CallError>]) {
+    pub(crate) fn heed(&self, queue: &str, outcomes: &[Result<(), CallError>]) {
         self.forget_if_gone(queue, outcomes);
         self.sessions.heed(outcomes);
     }
@@ -110,6 +112,23 @@ impl PolledQueue for SqsQueues {
         let outcomes = match found.unwrap_or_else(|_| Err(late(queue))) {
             Ok(url) => delete::delete(&self.client().await, queue, &url, receipt_handles, deadline).await,
             Err(error) => vec![Err(error); receipt_handles.len()],
+        };
+        self.heed(queue, &outcomes);
+        outcomes
+    }
+}
+
+#[async_trait]
+impl SendingQueue for SqsQueues {
+    async fn send(&self, queue: &str, messages: &[Outgoing], within: Duration) -> Vec<Result<(), CallError>> {
+        if messages.is_empty() {
+            return Vec::new();
+        }
+        let deadline = Instant::now() + within;
+        let found = timeout_at(deadline, self.url(queue)).await;
+        let outcomes = match found.unwrap_or_else(|_| Err(late(queue))) {
+            Ok(url) => send::send(&self.client().await, queue, &url, messages, deadline).await,
+            Err(error) => vec![Err(send::unsent(error)); messages.len()],
         };
         self.heed(queue, &outcomes);
         outcomes

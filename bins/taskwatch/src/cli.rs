@@ -65,8 +65,8 @@ pub(crate) enum Command {
     Run(run::Run),
     /// Take tasks over HTTP until interrupted
     Serve(serve::Serve),
-    /// Put captured messages through the engine, and dead tasks back to work
-    Replay(replay::Replay),
+    /// Replay dead letters: through the engine here, or back to their queue
+    Replay(Box<replay::Replay>),
     /// Audit the books: every law, on every task
     Verify(verify::Verify),
     /// Bring the database to this program's schema

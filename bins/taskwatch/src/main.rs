@@ -5,7 +5,10 @@ mod cli;
 mod commands;
 mod database;
 mod exit;
+mod filter;
+mod letters;
 mod out;
+mod progress;
 mod watch;
 mod work;
 

@@ -101,8 +101,8 @@ pub(crate) fn worker(settings: &Settings, store: Arc<dyn Store>, source: Source)
 }
 
 /// An engine that adds, cancels and puts back, but works nothing.
-pub(crate) fn desk(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<Engine>, Failed> {
-    engine(settings, store, no_work(), Source::Local, Arc::new(Silent))
+pub(crate) fn desk(settings: &Settings, store: Arc<dyn Store>, source: Source) -> Result<Arc<Engine>, Failed> {
+    engine(settings, store, no_work(), source, Arc::new(Silent))
 }
 
 fn engine(

@@ -72,7 +72,8 @@ pub enum FileCaptureError {
     },
     /// It is another file than the one that was begun.
     #[error(
-        "read {path} on from byte {offset}: it is no longer the file that was begun: give the new one another name"
+        "read {path} on from byte {offset}: it is no longer the file that was begun, and not all of that is done: finish it \
+         with the old file, or give the new one another name"
     )]
     Changed {
         /// Which file.

@@ -202,7 +202,20 @@ pub(crate) const SELECT: &str = "SELECT e.number, e.state, e.captured_at, e.time
      e.changed_at, e.run, e.begins, e.outcome, e.why, e.destination, c.body, c.system, c.attributes, c.broken, c.edited \
      FROM entries AS e JOIN contents AS c ON c.number = e.number";
 
+/// By what the ledger knows that a task was put back for this entry, when that had been begun so often:
+/// `[JOURNAL/NUMBER.BEGINS]`.
+#[must_use]
+pub fn mark(journal: &str, number: EntryNumber, begins: u32) -> String {
+    format!("[{journal}/{number}.{begins}]")
+}
+
 impl Entry {
+    /// [`mark()`] of this entry as it is.
+    #[must_use]
+    pub fn mark(&self, journal: &str) -> String {
+        mark(journal, self.number, self.begins)
+    }
+
     /// Roughly what it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let content = match &self.content {

@@ -25,7 +25,8 @@
 //!
 //! Memory is bounded: entries are read page by page, files chunk by chunk.
 //!
-//! The journal tells no time of its own (callers bring a `Clock`), and sends nothing by itself ([`Sender`]).
+//! The journal tells no time of its own (callers bring a `Clock`), and sends nothing by itself
+//! ([`SendingQueue`](taskwatch_sqs_message::SendingQueue)).
 
 mod capture;
 mod capture_file;
@@ -49,12 +50,12 @@ mod write;
 pub use capture::{Capture, CaptureError, Captured, End, Progress, Step};
 pub use capture_file::{FileCaptureError, FileCaptured, FileProgress};
 pub use database::DatabaseError;
-pub use entry::{Content, Edited, Entry, EntryNumber, Outcome, State};
+pub use entry::{Content, Edited, Entry, EntryNumber, Outcome, State, mark};
 pub use identity::ENTRY_ATTRIBUTE;
 pub use lock::Holder;
 pub use open::{By, FORMAT_VERSION, Journal, OpenError};
 pub use put_back::{AbandonError, Abandoned, PutBackError};
-pub use send::{Dispatch, Parcel, SendError, Sender};
+pub use send::{Dispatch, Parcel, SendError};
 pub use source::Source;
 pub use status::{Counts, Run, Status, StatusError};
 pub use work::{Settlement, WorkError};

@@ -152,6 +152,19 @@ impl Journal {
         &self.id
     }
 
+    /// Closes the file for good, and gives it a name of its own: another can then be begun in its place.
+    ///
+    /// # Errors
+    /// What the system says; it is closed all the same.
+    pub async fn retire(self) -> io::Result<PathBuf> {
+        self.database.pool.close().await;
+        let path = &self.database.path;
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let retired = path.with_file_name(format!("{stem}-{}.journal", self.id));
+        std::fs::rename(path, &retired)?;
+        Ok(retired)
+    }
+
     /// Closes the file, after which it is one file again, and lets others have it.
     pub async fn close(self) {
         self.database.pool.close().await;

@@ -1,15 +1,16 @@
 //! Putting entries on queues, and all that is left back on the one it came from.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use taskwatch_core::ports::Clock;
 use taskwatch_core::stop::Stop;
-use taskwatch_sqs_message::CallError;
+use taskwatch_sqs_message::{CallError, Outgoing, SendingQueue};
 
 use super::database::DatabaseError;
 use super::entry::{Content, EntryNumber, State};
-use super::send::{Dispatch, SendError, Sender};
+use super::send::{Dispatch, SendError};
 use super::work::WorkError;
 use super::{Journal, Source};
 
@@ -66,9 +67,9 @@ pub struct Abandoned {
 }
 
 impl Journal {
-    /// Sends entries, all to the same queue: notes it before and after. One answer for each, in order.
+    /// Sends entries, notes it before and after. One answer for each, in order.
     ///
-    /// What [`CallError::Unavailable`] is answered to stays [`State::Sending`]; what was refused is free again, unless an
+    /// What [`CallError::Unavailable`] is answered to stays [`State::Sending`]; what was not sent is free again, unless an
     /// earlier sending of it may have arrived: then a person has to look, and say [`Self::sent`] or [`Self::unsent`].
     ///
     /// # Errors
@@ -76,45 +77,61 @@ impl Journal {
     pub async fn put_back(
         &self,
         dispatches: &[Dispatch],
-        sender: &dyn Sender,
+        sender: &dyn SendingQueue,
         clock: &dyn Clock,
         why: &str,
         within: Duration,
     ) -> Result<Vec<Result<(), CallError>>, PutBackError> {
         let parcels = self.prepare(dispatches, clock.now()).await?;
-        let mut outcomes = Vec::with_capacity(parcels.len());
-        for run in parcels.chunk_by(|one, other| one.destination == other.destination) {
-            let queue = &run[0].destination;
-            let silent = || CallError::Unavailable { queue: queue.clone(), why: "no answer for it".to_owned() };
-            let answers = sender.send(queue, run, within).await.into_iter();
-            outcomes.extend(answers.chain(std::iter::repeat_with(|| Err(silent()))).take(run.len()));
+        let mut heads = Vec::with_capacity(parcels.len());
+        // All for one queue together: it has to know what comes behind what.
+        let mut queues: Vec<(String, Vec<usize>, Vec<Outgoing>)> = Vec::new();
+        for (place, parcel) in parcels.into_iter().enumerate() {
+            heads.push((parcel.entry, parcel.begun_before.is_some()));
+            match queues.iter_mut().find(|(queue, ..)| *queue == parcel.destination) {
+                Some((_, places, messages)) => {
+                    places.push(place);
+                    messages.push(parcel.message);
+                }
+                None => queues.push((parcel.destination, vec![place], vec![parcel.message])),
+            }
         }
-        let (mut sent, mut refused) = (Vec::new(), Vec::new());
-        for (parcel, outcome) in parcels.iter().zip(&outcomes) {
+        let mut outcomes: Vec<Result<(), CallError>> = vec![Ok(()); heads.len()];
+        for (queue, places, messages) in &queues {
+            let silent = || CallError::Unavailable { queue: queue.clone(), why: "no answer for it".to_owned() };
+            let answers = sender.send(queue, messages, within).await.into_iter();
+            for (&place, answer) in places.iter().zip(answers.chain(std::iter::repeat_with(|| Err(silent())))) {
+                outcomes[place] = answer;
+            }
+        }
+        let mut sent = Vec::new();
+        let mut unsent: BTreeMap<String, Vec<EntryNumber>> = BTreeMap::new();
+        for ((entry, begun_before), outcome) in heads.iter().zip(&outcomes) {
             match outcome {
-                Ok(()) => sent.push(parcel.entry),
+                Ok(()) => sent.push(*entry),
                 Err(CallError::Unavailable { .. }) => {}
                 // What may have gone before is not known to be there, whatever is said of it now.
-                Err(_) if parcel.begun_before.is_some() => {}
-                Err(error) => refused.push((parcel.entry, error.to_string())),
+                Err(_) if *begun_before => {}
+                Err(error) => unsent.entry(error.to_string()).or_default().push(*entry),
             }
         }
         self.sent(&sent, why, clock.now()).await?;
-        for (entry, error) in refused {
-            self.unsent(&[entry], &error, clock.now()).await?;
+        for (error, entries) in unsent {
+            self.unsent(&entries, &error, clock.now()).await?;
         }
         Ok(outcomes)
     }
 
     /// Puts all that is unfinished back on the queue that it came from, in order; what was being sent elsewhere goes there.
     ///
-    /// Ends at the first that a queue does not take, so that the order within groups is kept.
+    /// Ends with the first hundred in which there is one that its queue does not take: it keeps back all behind it in its
+    /// group, so that the order within groups is kept.
     ///
     /// # Errors
     /// [`AbandonError`]
     pub async fn abandon(
         &self,
-        sender: &dyn Sender,
+        sender: &dyn SendingQueue,
         clock: &dyn Clock,
         stop: &Stop,
         within: Duration,

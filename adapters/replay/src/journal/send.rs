@@ -1,11 +1,8 @@
 //! Sending entries on: what is noted before, what goes out, what is noted after.
 
-use std::time::Duration;
-
-use async_trait::async_trait;
 use serde_json::json;
 use taskwatch_core::time::Timestamp;
-use taskwatch_sqs_message::{Attribute, AttributeValue, CallError, Original};
+use taskwatch_sqs_message::{Attribute, AttributeValue, Outgoing};
 
 use super::Journal;
 use super::database::{DatabaseError, json as numbers_json};
@@ -17,16 +14,6 @@ const DOING: &str = "note what is sent";
 
 /// Most attributes of a message that SQS takes.
 const MAX_ATTRIBUTES: usize = 10;
-
-/// Sends entries to queues. Implemented where there is I/O.
-#[async_trait]
-pub trait Sender: Send + Sync {
-    /// Sends these to a queue, by ARN or URL, in this order on a FIFO queue. One answer for each, in order, after `within`
-    /// at the latest.
-    ///
-    /// [`CallError::Unavailable`] leaves open whether it was sent; every other error says that it was not.
-    async fn send(&self, queue: &str, parcels: &[Parcel], within: Duration) -> Vec<Result<(), CallError>>;
-}
 
 /// Where an entry is to go.
 #[derive(Clone, PartialEq, Eq)]
@@ -55,10 +42,9 @@ pub struct Parcel {
     pub entry: EntryNumber,
     /// ARN or URL of the queue.
     pub destination: String,
-    /// The message: body, attributes with [`ENTRY_ATTRIBUTE`] among them (if SQS takes one more), trace header, group.
-    pub original: Original,
-    /// For a FIFO queue: the same each time this entry is sent.
-    pub deduplication_id: String,
+    /// The message, with [`ENTRY_ATTRIBUTE`] among its attributes (if SQS takes one more); its deduplication id is the same
+    /// each time this entry is sent.
+    pub message: Outgoing,
     /// When it was first about to be sent, if that was before: it may be there already.
     pub begun_before: Option<Timestamp>,
 }
@@ -203,8 +189,7 @@ fn parcel(journal: &str, entry: Entry, destination: &str) -> Result<Parcel, Send
     Ok(Parcel {
         entry: number,
         destination: destination.to_owned(),
-        original,
-        deduplication_id: format!("taskwatch-{journal}-{number}"),
+        message: Outgoing { original, deduplication_id: format!("taskwatch-{journal}-{number}") },
         begun_before,
     })
 }

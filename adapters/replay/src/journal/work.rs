@@ -139,6 +139,50 @@ impl Journal {
         Ok(transaction.commit().await.map_err(failed)?)
     }
 
+    /// Keeps bodies with entries, begun or free, in place of their own.
+    ///
+    /// # Errors
+    /// [`WorkError`]: none is kept.
+    pub async fn edit(&self, bodies: &[(EntryNumber, String)], now: Timestamp) -> Result<(), WorkError> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let numbers = distinct(bodies.iter().map(|(number, _)| number));
+        let rows: Vec<_> = bodies.iter().map(|(number, body)| json!([number.get(), body])).collect();
+        let rows = serde_json::Value::from(rows).to_string();
+        let mut transaction = self.database.begin(DOING).await?;
+        let failed = self.database.failed(DOING);
+        let touch = "UPDATE entries SET changed_at = ?2, run = ?3 \
+                     WHERE state IN (1, 2) AND number IN (SELECT value ->> 0 FROM json_each(?1))";
+        let query = sqlx::query(touch).bind(&rows).bind(now.as_micros()).bind(self.run);
+        let done = query.execute(&mut *transaction).await.map_err(failed)?;
+        if done.rows_affected() != numbers.len() as u64 {
+            transaction.rollback().await.map_err(failed)?;
+            return Err(self.offender("edit", &numbers, &[State::Kept, State::InWork]).await?);
+        }
+        let edit = "UPDATE contents SET edited = v.body \
+                    FROM (SELECT value ->> 0 AS number, value ->> 1 AS body FROM json_each(?1)) AS v \
+                    WHERE contents.number = v.number";
+        sqlx::query(edit).bind(&rows).execute(&mut *transaction).await.map_err(failed)?;
+        Ok(transaction.commit().await.map_err(failed)?)
+    }
+
+    /// Frees all entries that were settled as [`Outcome::Failed`], for another try. Answers how many.
+    ///
+    /// # Errors
+    /// [`DatabaseError`]: none is freed.
+    pub async fn reopen_failed(&self, now: Timestamp) -> Result<u64, DatabaseError> {
+        let failed = self.database.failed(DOING);
+        let mut transaction = self.database.begin(DOING).await?;
+        // Counted as begun, so that what its task was put back for before is not taken for what is done now.
+        let reopen = "UPDATE entries SET state = 1, begins = begins + 1, outcome = NULL, changed_at = ?2, run = ?3 \
+                      WHERE state = 10 AND outcome = ?1";
+        let query = sqlx::query(reopen).bind(Outcome::Failed.words()).bind(now.as_micros()).bind(self.run);
+        let done = query.execute(&mut *transaction).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(done.rows_affected())
+    }
+
     /// Ends entries, begun or free. One that has already been settled with the same outcome is left as it is, so that a
     /// settlement may be repeated.
     ///

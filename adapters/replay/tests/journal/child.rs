@@ -8,12 +8,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
-use serde_json::{Map, Value, json};
 use taskwatch_core::ports::Clock;
 use taskwatch_core::stop::Stop;
 use taskwatch_core::time::Timestamp;
-use taskwatch_replay::journal::{By, Capture, Journal, Outcome, Parcel, Sender, Settlement, Source, State};
-use taskwatch_sqs_message::{AttributeValue, CallError};
+use taskwatch_replay::journal::{By, Capture, Journal, Outcome, Settlement, Source, State};
+use taskwatch_sqs_message::{CallError, Outgoing, SendingQueue};
 use taskwatch_sqs_queue::{AwsSettings, SqsQueues};
 use taskwatch_testbed::Aws;
 
@@ -23,7 +22,6 @@ pub(crate) const LETTERS: &str = "letters";
 pub(crate) const TASK: &str = "JOURNAL_TEST_TASK";
 pub(crate) const FOLDER: &str = "JOURNAL_TEST_FOLDER";
 pub(crate) const ARN: &str = "JOURNAL_TEST_ARN";
-pub(crate) const URL: &str = "JOURNAL_TEST_URL";
 /// `Committed 2`: kill yourself when you get there for the second time.
 pub(crate) const KILL: &str = "JOURNAL_TEST_KILL";
 
@@ -71,36 +69,26 @@ impl Death {
     }
 }
 
-struct Sending<'a>(&'a Death);
+/// One by one, so that it may die between two.
+struct Sending<'a>(&'a Death, SqsQueues);
 
 #[async_trait]
-impl Sender for Sending<'_> {
-    async fn send(&self, _: &str, parcels: &[Parcel], _: Duration) -> Vec<Result<(), CallError>> {
+impl SendingQueue for Sending<'_> {
+    async fn send(&self, queue: &str, messages: &[Outgoing], within: Duration) -> Vec<Result<(), CallError>> {
         self.0.here("Prepared");
-        let aws = Aws::shared().unwrap_or_else(|error| panic!("failed to {error}"));
-        for parcel in parcels {
-            let attributes: Map<String, Value> = parcel
-                .original
-                .attributes
-                .iter()
-                .map(|(name, typed)| {
-                    let AttributeValue::Text(text) = &typed.value else { panic!("text only") };
-                    (name.clone(), json!({ "DataType": typed.data_type, "StringValue": text }))
-                })
-                .collect();
-            let mut request = json!({
-                "QueueUrl": var(URL), "MessageBody": parcel.original.body, "MessageAttributes": attributes,
-            });
-            if let Some(group) = &parcel.original.group {
-                request["MessageGroupId"] = json!(group);
-                request["MessageDeduplicationId"] = json!(parcel.deduplication_id);
-            }
-            aws.sqs("SendMessage", &request).unwrap();
+        let mut outcomes = Vec::new();
+        for one in messages.chunks(1) {
+            outcomes.extend(self.1.send(queue, one, within).await);
             self.0.here("SentOne");
         }
         self.0.here("Sent");
-        vec![Ok(()); parcels.len()]
+        outcomes
     }
+}
+
+fn queues() -> SqsQueues {
+    let endpoint = Aws::shared().unwrap_or_else(|error| panic!("failed to {error}")).endpoint().to_owned();
+    SqsQueues::new(AwsSettings { region: Some("eu-west-1".to_owned()), endpoint: Some(endpoint) })
 }
 
 #[tokio::test]
@@ -119,8 +107,8 @@ async fn child() {
         "capture" => capture(&journal, &death).await,
         "work" => work(&journal, &death, &folder.join("effects")).await,
         "abandon" => {
-            let within = Duration::from_secs(10);
-            let done = journal.abandon(&Sending(&death), &Wall, &Stop::never(), within, &|_| death.here("Noted")).await;
+            let (sending, within) = (Sending(&death, queues()), Duration::from_secs(10));
+            let done = journal.abandon(&sending, &Wall, &Stop::never(), within, &|_| death.here("Noted")).await;
             assert!(done.unwrap().is_complete);
         }
         "file" => {
@@ -133,12 +121,10 @@ async fn child() {
 }
 
 async fn capture(journal: &Journal, death: &Death) {
-    let endpoint = Aws::shared().unwrap().endpoint().to_owned();
-    let queues = SqsQueues::new(AwsSettings { region: Some("eu-west-1".to_owned()), endpoint: Some(endpoint) });
     let second = Duration::from_secs(1);
     let how = Capture { receivers: 2, wait: second, hidden_for: 6 * second, empty_polls: 2, ..Capture::default() };
     let tell = |progress: taskwatch_replay::journal::Progress| death.here(&format!("{:?}", progress.step));
-    let done = journal.capture(&how, &queues, &Wall, &Stop::never(), &tell).await;
+    let done = journal.capture(&how, &queues(), &Wall, &Stop::never(), &tell).await;
     let done = done.unwrap_or_else(|error| panic!("failed to {error}"));
     assert_eq!(done.undeleted, 0);
 }

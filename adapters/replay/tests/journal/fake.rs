@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use taskwatch_core::ports::Clock;
 use taskwatch_core::stop::Stop;
 use taskwatch_core::time::Timestamp;
-use taskwatch_replay::journal::{
-    By, Capture, CaptureError, Captured, Entry, EntryNumber, Journal, Parcel, Sender, Source,
+use taskwatch_replay::journal::{By, Capture, CaptureError, Captured, Entry, EntryNumber, Journal, OpenError, Source};
+use taskwatch_sqs_message::{
+    CallError, DeadLetter, Hide, Outgoing, Poll, PolledQueue, QueueCalls, Received, SendingQueue, SqsRecord,
 };
-use taskwatch_sqs_message::{CallError, DeadLetter, Hide, Poll, PolledQueue, QueueCalls, Received, SqsRecord};
 
 pub(crate) const ARN: &str = "arn:aws:sqs:eu-west-1:000000000000:dead";
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_800_000_000_000_000);
@@ -27,7 +27,20 @@ pub(crate) fn of_queue() -> Source {
 }
 
 pub(crate) async fn journal(folder: &Path) -> Journal {
-    Journal::open(&folder.join("j"), &of_queue(), &by(), NOW).await.unwrap()
+    open(&folder.join("j"), &of_queue(), NOW).await.unwrap()
+}
+
+/// Once its lock is back: whoever starts a process hands it on to that for a moment, as other tests do.
+pub(crate) async fn open(path: &Path, source: &Source, now: Timestamp) -> Result<Journal, OpenError> {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Journal::open(path, source, &by(), now).await {
+            Err(OpenError::InUse { .. }) if Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) async fn all(journal: &Journal) -> Vec<Entry> {
@@ -75,7 +88,14 @@ struct Held {
     receives: u32,
 }
 
-/// One queue, standard. What is deleted with a handle of an earlier receive stays, and nobody is told.
+impl Held {
+    /// Of its last receive.
+    fn handle(&self) -> String {
+        format!("{} {}", self.message.record.message_id.as_deref().unwrap(), self.receives)
+    }
+}
+
+/// One queue, standard. What is deleted or hidden with a handle of an earlier receive stays, and nobody is told.
 #[derive(Default)]
 pub(crate) struct Fake {
     held: Mutex<Vec<Held>>,
@@ -83,6 +103,8 @@ pub(crate) struct Fake {
     pub(crate) polls: AtomicUsize,
     /// So many deletions are not made.
     pub(crate) undeletable: AtomicUsize,
+    /// So many are not hidden or shown when they are told to be.
+    pub(crate) unhidable: AtomicUsize,
     /// So many receives fail after they have hidden what they would have brought.
     pub(crate) lost: AtomicUsize,
     /// What a send answers, where it is not made (`false`) or made (`true`) all the same.
@@ -116,12 +138,28 @@ impl Fake {
     pub(crate) fn len(&self) -> usize {
         self.held.lock().unwrap().len()
     }
+
+    /// How many can be received.
+    pub(crate) fn visible(&self, time: &Time) -> usize {
+        self.held.lock().unwrap().iter().filter(|held| held.visible_at <= time.now()).count()
+    }
 }
 
 #[async_trait]
 impl QueueCalls for At<'_> {
     async fn hide(&self, _: &str, messages: &[Hide], _: Duration) -> Vec<Result<(), CallError>> {
-        vec![Ok(()); messages.len()]
+        let Self(fake, time) = self;
+        let hide = |one: &Hide| {
+            if one_of(&fake.unhidable) {
+                return Err(unavailable());
+            }
+            let mut held = fake.held.lock().unwrap();
+            for held in held.iter_mut().filter(|held| held.handle() == one.receipt_handle) {
+                held.visible_at = time.now() + one.hidden_for;
+            }
+            Ok(())
+        };
+        messages.iter().map(hide).collect()
     }
 
     async fn send_dead(&self, _: &str, letters: &[DeadLetter], _: Duration) -> Vec<Result<(), CallError>> {
@@ -140,8 +178,7 @@ impl PolledQueue for At<'_> {
             held.visible_at = now + poll.hidden_for;
             held.receives += 1;
             let mut message = held.message.clone();
-            let id = message.record.message_id.as_deref().unwrap();
-            message.record.receipt_handle = Some(format!("{id} {}", held.receives));
+            message.record.receipt_handle = Some(held.handle());
             message.record.attributes.insert("ApproximateReceiveCount".to_owned(), held.receives.to_string());
             batch.push(message);
         }
@@ -158,11 +195,7 @@ impl PolledQueue for At<'_> {
             if one_of(&fake.undeletable) {
                 return Err(unavailable());
             }
-            let is_it = |held: &Held| {
-                let id = held.message.record.message_id.as_deref().unwrap();
-                format!("{id} {}", held.receives) == **handle
-            };
-            fake.held.lock().unwrap().retain(|held| !is_it(held));
+            fake.held.lock().unwrap().retain(|held| held.handle() != **handle);
             Ok(())
         };
         handles.iter().map(delete).collect()
@@ -170,16 +203,16 @@ impl PolledQueue for At<'_> {
 }
 
 #[async_trait]
-impl Sender for At<'_> {
-    async fn send(&self, queue: &str, parcels: &[Parcel], _: Duration) -> Vec<Result<(), CallError>> {
-        let send = |parcel: &Parcel| {
+impl SendingQueue for At<'_> {
+    async fn send(&self, queue: &str, messages: &[Outgoing], _: Duration) -> Vec<Result<(), CallError>> {
+        let send = |one: &Outgoing| {
             let trouble = self.0.trouble.lock().unwrap().take();
             if queue == ARN && trouble.as_ref().is_none_or(|(_, made)| *made) {
-                self.0.put(&parcel.original.body, parcel.original.attributes.clone());
+                self.0.put(&one.original.body, one.original.attributes.clone());
             }
             trouble.map_or(Ok(()), |(error, _)| Err(error))
         };
-        parcels.iter().map(send).collect()
+        messages.iter().map(send).collect()
     }
 }
 

@@ -9,11 +9,11 @@ use taskwatch_core::stop::Stop;
 use taskwatch_replay::journal::{Content, FileCaptureError, FileCaptured, Journal, Source, State};
 use taskwatch_sqs_message::AttributeValue;
 
-use crate::fake::{NOW, Time, all, body, by};
+use crate::fake::{self, NOW, Time, all, body};
 
 async fn open(folder: &Path) -> Journal {
     let source = Source::File(folder.join("letters.jsonl"));
-    Journal::open(&folder.join("j"), &source, &by(), NOW).await.unwrap()
+    fake::open(&folder.join("j"), &source, NOW).await.unwrap()
 }
 
 async fn capture(journal: &Journal) -> Result<FileCaptured, FileCaptureError> {

@@ -45,7 +45,6 @@ fn run(task: &str, folder: &Path, queue: &Queue, kill: Option<&str>) -> Output {
         .env(child::TASK, task)
         .env(child::FOLDER, folder)
         .env(child::ARN, &queue.arn)
-        .env(child::URL, &queue.url)
         .env_remove(child::KILL)
         .envs(kill.map(|kill| (child::KILL, kill)));
     command.output().unwrap()

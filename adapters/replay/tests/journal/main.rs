@@ -7,6 +7,7 @@ mod fake;
 mod file;
 mod killed;
 mod open;
+mod peek;
 mod put_back;
 mod queue;
 mod work;

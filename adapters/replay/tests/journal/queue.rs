@@ -9,7 +9,7 @@ use taskwatch_core::stop::Stop;
 use taskwatch_replay::journal::{Capture, CaptureError, End, Journal, State, Step};
 use taskwatch_sqs_message::CallError;
 
-use crate::fake::{At, Fake, Time, all, body, by, capture, journal, of_queue};
+use crate::fake::{At, Fake, Time, all, body, capture, journal, of_queue, open};
 
 /// One receiver: several would let the time run while one of them writes to the disk.
 fn how() -> Capture {
@@ -113,7 +113,7 @@ async fn what_was_deleted_without_being_marked_is_free_after_a_drain() {
     }
     journal_1.close().await;
     assert_eq!(fake.len(), 0);
-    let journal = Journal::open(&folder.path().join("j"), &of_queue(), &by(), time.now()).await.unwrap();
+    let journal = open(&folder.path().join("j"), &of_queue(), time.now()).await.unwrap();
     assert_eq!(journal.counts().await.unwrap().captured, 10);
     assert!(Journal::status(journal.path()).await.unwrap().is_capturing);
     time.pass(Duration::from_secs(55));

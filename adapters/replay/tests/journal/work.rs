@@ -1,8 +1,8 @@
 //! Working from the journal.
 
-use taskwatch_replay::journal::{Capture, EntryNumber, Journal, Outcome, Settlement, State, WorkError};
+use taskwatch_replay::journal::{Capture, EntryNumber, Outcome, Settlement, State, WorkError};
 
-use crate::fake::{At, Fake, NOW, Time, all, by, capture, journal, numbers, of_queue};
+use crate::fake::{At, Fake, NOW, Time, all, capture, journal, numbers, of_queue, open};
 
 fn settle(entry: EntryNumber, outcome: Outcome) -> Settlement {
     Settlement { entry, outcome, why: "so it is".to_owned() }
@@ -48,7 +48,7 @@ async fn what_another_run_had_begun_is_seen_and_can_be_begun_anew() {
     let both = numbers(&first.unfinished(None, 2).await.unwrap());
     first.begin(&both, NOW).await.unwrap();
     first.close().await;
-    let second = Journal::open(&folder.path().join("j"), &of_queue(), &by(), NOW).await.unwrap();
+    let second = open(&folder.path().join("j"), &of_queue(), NOW).await.unwrap();
     let left = second.unfinished(None, 10).await.unwrap();
     assert!(left.iter().all(|entry| entry.state == State::InWork && entry.begins == 1), "{left:?}");
     // It turned out that this one had been done.

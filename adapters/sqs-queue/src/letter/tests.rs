@@ -1,5 +1,7 @@
 //! What a dead letter takes along, and what it leaves behind.
 
+use aws_sdk_sqs::types::MessageSystemAttributeNameForSends;
+
 use super::*;
 
 fn text(data_type: &str, value: &str) -> Attribute {

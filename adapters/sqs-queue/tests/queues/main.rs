@@ -7,5 +7,7 @@ mod dead_letters;
 mod faulty;
 mod polling;
 mod scene;
+mod sending;
+mod sources;
 mod trouble;
 mod visibility;

@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
+use taskwatch_core::ledger::Source;
 use taskwatch_core::ports::Inserted;
 use taskwatch_core::task::{NewTask, OnAbandon};
 use taskwatch_core::time::Timestamp;
@@ -57,7 +58,7 @@ impl Add {
         let settings = globals.settings(Vec::new())?;
         let announcing = Announcing::of(&settings).await?;
         let store = database::open(&settings, Missing::Create).await?;
-        let engine = work::desk(&settings, store.clone())?;
+        let engine = work::desk(&settings, store.clone(), Source::Local)?;
         let relay = work::relay(announcing, &settings, store.clone());
         let task = NewTask {
             title: self.title,

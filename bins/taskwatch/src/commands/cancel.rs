@@ -1,6 +1,7 @@
 //! `taskwatch cancel`
 
 use clap::Args;
+use taskwatch_core::ledger::Source;
 use taskwatch_core::task::TaskId;
 
 use crate::cli::Globals;
@@ -28,7 +29,7 @@ impl Cancel {
     pub(crate) async fn run(self, globals: &Globals) -> Result<Exit, Failed> {
         let settings = globals.settings(Vec::new())?;
         let store = database::open(&settings, Missing::Refuse).await?;
-        let engine = work::desk(&settings, store.clone())?;
+        let engine = work::desk(&settings, store.clone(), Source::Local)?;
         let by = work::user_name();
         let reason = self.reason.map_or_else(|| format!("by {by}"), |reason| format!("by {by}: {reason}"));
         let acts = engine.cancel(&self.ids, &reason).await?;

@@ -75,7 +75,7 @@ impl List {
 }
 
 /// A status as people type it.
-fn status(text: &str) -> Result<Status, String> {
+pub(crate) fn status(text: &str) -> Result<Status, String> {
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     Status::ALL
         .into_iter()

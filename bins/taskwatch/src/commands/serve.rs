@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Args;
+use taskwatch_core::ledger::Source;
 use taskwatch_daemon::server::{self, Limits};
 use taskwatch_http_intake::{Intake, Options, router};
 use taskwatch_wiring::{Announcing, intake_options, set_up_log};
@@ -47,7 +48,7 @@ impl Serve {
             out::remark(warning);
         }
         let store = database::open(&settings, Missing::Create).await?;
-        let engine = work::desk(&settings, store.clone())?;
+        let engine = work::desk(&settings, store.clone(), Source::Local)?;
         let relay = work::relay(announcing, &settings, store.clone());
         let intake = Intake { engine, records: store.clone(), relay: relay.clone(), options };
         out::line(format_args!("listening on http://{address}"))?;

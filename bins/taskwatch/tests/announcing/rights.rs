@@ -49,6 +49,6 @@ fn the_rights_that_the_help_text_names_are_enough() {
     assert_eq!(served.logged("failed to"), 0, "{}", served.log());
     place.done(&["run", "--until-empty", "--simulate"]);
     place.write("capture", r#"{"task_id": 2, "title": "one", "description": null}"#);
-    place.done(&["replay", "capture", "--simulate"]);
+    place.done(&["replay", "capture", "--yes", "--simulate"]);
     place.books_balance();
 }

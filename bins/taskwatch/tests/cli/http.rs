@@ -148,8 +148,8 @@ fn dead_letters_are_replayed_through_a_service() {
     place.run(["add", "wrong"]);
     place.run(["add", "fine"]);
     place.write("capture.jsonl", "{\"task_id\": 1, \"title\": \"wrong\"}\n{\"task_id\": 2, \"title\": \"fine\"}\n");
-    let ran = place.run(["replay", "capture.jsonl", "--http", &service.url()]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.stdout.contains("1 settled, 0 to be tried later, 1 dead letters"), "{ran:?}");
+    let ran = place.run(["replay", "capture.jsonl", "--yes", "--http", &service.url()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.stdout.contains("1 completed, 0 sent, 1 failed again"), "{ran:?}");
     assert_eq!(place.statuses(), ["Failed", "Completed"]);
 }

@@ -22,8 +22,9 @@ fn the_time_to_wait_is_one_number_of_seconds() {
     let place = Place::new();
     place.run(["add", "a", "--not-before", "1h"]);
     place.write("capture.jsonl", r#"{"task_id": 1, "title": "a", "description": null}"#);
-    let ran = place.run(["replay", "capture.jsonl", "--simulate", "--json"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = place.run(["replay", "capture.jsonl", "--yes", "--simulate", "--json"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
     let report: serde_json::Value = serde_json::from_str(ran.stdout.lines().next().unwrap()).unwrap();
-    assert!(report["answer"]["retry-after"].as_f64().is_some_and(|wait| wait > 0.0), "{report:#}");
+    assert_eq!(report["fate"], "later");
+    assert!(report["after"].as_f64().is_some_and(|wait| wait > 3000.0), "{report:#}");
 }

@@ -90,25 +90,24 @@ fn captures_of_every_kind_are_replayed() {
     // Two tasks each, so that what comes one a line comes in two lines.
     let lines = |line: &dyn Fn(i64) -> String, tasks: [i64; 2]| tasks.map(|task| line(task) + "\n").concat();
     let captures: [(&str, String); 7] = [
-        ("2 as records of Lambda events", json!({ "Records": [record(1), record(2)] }).to_string()),
-        ("2 as messages of receive-message output", format!("{:#}\n{:#}", output(3), output(4))),
-        ("2 as SQS records", lines(&|task| record(task).to_string(), [5, 6])),
-        ("2 as SNS envelopes", lines(&envelope, [7, 8])),
-        ("2 as raw bodies", lines(&announcement, [9, 10])),
-        ("2 as raw bodies", lines(&|task| json!(announcement(task)).to_string(), [11, 12])),
-        ("2 as SNS envelopes", lines(&|task| json!(envelope(task)).to_string(), [13, 14])),
+        ("Lambda events", json!({ "Records": [record(1), record(2)] }).to_string()),
+        ("receive-message output", format!("{:#}\n{:#}", output(3), output(4))),
+        ("SQS records", lines(&|task| record(task).to_string(), [5, 6])),
+        ("SNS envelopes", lines(&envelope, [7, 8])),
+        ("raw bodies", lines(&announcement, [9, 10])),
+        ("raw bodies", lines(&|task| json!(announcement(task)).to_string(), [11, 12])),
+        ("SNS envelopes", lines(&|task| json!(envelope(task)).to_string(), [13, 14])),
     ];
     assert_eq!(place.run(["add", "x", "--count", "14", "--max-attempts", "1"]).code, Some(0));
     // They all die of a fault that is then mended, which is how captures come about.
     assert_eq!(place.run(["run", "--until-empty", "--command", "--", "false"]).code, Some(0));
     assert!(place.statuses().iter().all(|status| status == "Failed"));
 
-    for (said, capture) in captures {
+    for (form, capture) in captures {
         place.write("capture.json", &capture);
-        let ran = place.run(["replay", "capture.json", "--reason", "mended", "--command", "--", "true"]);
-        assert_eq!(ran.code, Some(0), "{said}: {ran:?}");
-        assert!(ran.stdout.contains(said) && ran.stdout.contains("2 failed tasks put back"), "{said}: {ran:?}");
-        assert_eq!(ran.stdout.matches(": completed").count(), 2, "{said}: {ran:?}");
+        let ran = place.run(["replay", "capture.json", "--yes", "--reason", "mended", "--command", "--", "true"]);
+        assert_eq!(ran.code, Some(0), "{form}: {ran:?}");
+        assert!(ran.stdout.contains("2 completed, 0 sent"), "{form}: {ran:?}");
     }
     assert!(place.statuses().iter().all(|status| status == "Completed"));
     assert_eq!(place.run(["verify"]).code, Some(0));

@@ -50,7 +50,8 @@ fn bad_input_stays_bad_input() {
     let place = Place::new();
     place.run(["add", "x"]);
     place.write("capture.jsonl", "this is not JSON\n{\"task_id\": 1, \"title\": \"x\", \"description\": null}\n");
-    for args in [&["replay", "capture.jsonl", "--simulate"][..], &["replay", "capture.jsonl", "--simulate", "--json"]] {
+    let replay = ["replay", "capture.jsonl", "--yes", "--simulate", "--json"];
+    for args in [&replay[..4], &replay] {
         assert_eq!(unheard(&mut place.command(args)).code, Some(3), "{args:?}");
     }
     assert_eq!(place.statuses(), ["Completed"]);
