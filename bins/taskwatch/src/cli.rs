@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use taskwatch_settings::{Settings, SettingsError};
 
-use crate::commands::{add, cancel, completions, demo, list, migrate, replay, run, serve, settings, show, verify};
+use crate::commands::{add, cancel, completions, demo, dlq, list, migrate, replay, run, serve, settings, show, verify};
 use crate::exit::HELP as EXIT_CODES;
 use crate::out::Colour;
 
@@ -16,7 +16,9 @@ Examples:
   taskwatch run --command -- ./send-invoice    work what is due, until interrupted
   taskwatch list --status Failed
   taskwatch show 7                             what happened to task 7
-  taskwatch replay dead-letters.json --command --reason 'fixed the template' -- ./send-invoice
+  taskwatch dlq list dead-letters.json --class failed
+  taskwatch dlq stats dead-letters.json        why they are dead
+  taskwatch replay dead-letters.json --yes --reason 'fixed' --command -- ./send-invoice
   taskwatch verify                             do the books balance?
 
 Settings come from flags over TASKWATCH_* variables over taskwatch.toml: `taskwatch settings`
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Run(run::Run),
     /// Take tasks over HTTP until interrupted
     Serve(serve::Serve),
+    /// Look at dead letters, archive them, do away with them
+    Dlq(Box<dlq::Dlq>),
     /// Replay dead letters: through the engine here, or back to their queue
     Replay(Box<replay::Replay>),
     /// Audit the books: every law, on every task
@@ -86,15 +90,18 @@ impl Cli {
     pub(crate) fn tree() -> clap::Command {
         let tree = Self::command();
         let set = tree.get_arguments().find(|argument| argument.get_id() == "set").cloned();
-        tree.mut_subcommands(|command| command.args(&set))
+        tree.mut_subcommands(|command| command.args(&set).mut_subcommands(|command| command.args(&set)))
     }
 
     /// Reads the arguments of this process; ends it with a message where they make no sense.
     pub(crate) fn from_arguments() -> Self {
         let matches = Self::tree().get_matches();
         let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-        let after = matches.subcommand().and_then(|(_, after)| after.get_many("set"));
-        cli.globals.set.extend(after.into_iter().flatten().cloned());
+        let mut level = &matches;
+        while let Some((_, after)) = level.subcommand() {
+            cli.globals.set.extend(after.get_many("set").into_iter().flatten().cloned());
+            level = after;
+        }
         cli
     }
 }
@@ -128,7 +135,8 @@ mod tests {
     #[test]
     fn texts_broken_by_hand_fit_where_clap_breaks_lines() {
         let tree = Cli::tree();
-        for command in tree.get_subcommands().chain([&tree]) {
+        let nested = tree.get_subcommands().flat_map(clap::Command::get_subcommands);
+        for command in tree.get_subcommands().chain(nested).chain([&tree]) {
             let texts = [command.get_after_help(), command.get_after_long_help()];
             for line in texts
                 .into_iter()

@@ -20,7 +20,7 @@ use taskwatch_wiring::{HandlerError, IntakeError, RelayError};
 pub(crate) enum Exit {
     /// What was asked for has been done.
     Done = 0,
-    /// The books do not balance, an act was refused, or a task is not there.
+    /// The books do not balance, an act was refused, a letter failed again or stays, or a task is not there.
     Refused = 1,
     /// The command line or the configuration makes no sense (also clap's own code).
     Usage = 2,
@@ -40,7 +40,8 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit codes:
     0  done
-    1  the books do not balance, an act was refused, or there is no such task
+    1  the books do not balance, an act was refused, a letter failed again or stays, or there is
+       no such task
     2  the command line or the configuration makes no sense
     3  some of the input was bad; the rest has been dealt with
     4  the database cannot be reached or used

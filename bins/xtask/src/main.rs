@@ -81,6 +81,8 @@ enum Bench {
     },
     /// The Lambda function beside others: cold and warm, CPU and wall, round trips, memory, size
     Lambda(bench::lambda::Options),
+    /// A file of dead letters, beside the same statements bare: time, CPU, memory
+    Replay(bench::replay::Options),
     /// The worker beside others: messages per second, CPU, memory, calls, statements, latency, processes, idle
     Worker(bench::worker::Options),
 }
@@ -115,6 +117,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::LintCore => core_lint::run(&workspace),
         Chore::Bench { what: Bench::Store { benchmark } } => bench::store(&workspace, &benchmark),
         Chore::Bench { what: Bench::Lambda(options) } => bench::lambda::run(&workspace, &options),
+        Chore::Bench { what: Bench::Replay(options) } => bench::replay::run(&workspace, &options),
         Chore::Bench { what: Bench::Worker(options) } => bench::worker::run(&workspace, &options),
         Chore::Fuzz { seconds, replay } => fuzz::run(&workspace, seconds, replay.as_deref()),
         Chore::Package => package::run(&workspace),

@@ -152,7 +152,8 @@ impl Journal {
         let rows = serde_json::Value::from(rows).to_string();
         let mut transaction = self.database.begin(DOING).await?;
         let failed = self.database.failed(DOING);
-        let touch = "UPDATE entries SET changed_at = ?2, run = ?3 \
+        // Whose run has begun it stays known.
+        let touch = "UPDATE entries SET changed_at = ?2, run = CASE state WHEN 2 THEN run ELSE ?3 END \
                      WHERE state IN (1, 2) AND number IN (SELECT value ->> 0 FROM json_each(?1))";
         let query = sqlx::query(touch).bind(&rows).bind(now.as_micros()).bind(self.run);
         let done = query.execute(&mut *transaction).await.map_err(failed)?;

@@ -51,7 +51,6 @@ pub fn decide(entry: &Entry, class: &Class, record: Option<&Record>, name: &str,
     if let Some(done) = since.and_then(|from| effect(&entries[from..])) {
         return done;
     }
-    let was_put_back = put_back.is_some();
     match class {
         Class::Unreadable(why) => Decision::Leave(format!("cannot be read: {why}")),
         Class::NoSuchTask => Decision::Leave("the database has no such task: is it the right one?".to_owned()),
@@ -72,7 +71,7 @@ pub fn decide(entry: &Entry, class: &Class, record: Option<&Record>, name: &str,
             let has_failed = record
                 .and_then(|record| record.row.as_ref())
                 .is_some_and(|row| row.standing().known() == Some(Status::Failed));
-            if has_failed && !was_put_back && times >= rules.max_replays {
+            if has_failed && times >= rules.max_replays {
                 return Decision::Leave(format!(
                     "its task has been put back {times} times already (replay.max_replays)"
                 ));

@@ -263,10 +263,15 @@ impl<'a> JournalSource<'a> {
         });
         if may_wait && !self.stop.is_set() {
             state.turns.again(delivery, self.now() + wait);
-            return;
+        } else {
+            self.for_later(state, &delivery, why, Some(wait));
         }
+    }
+
+    /// It comes again in another run, and nobody behind it overtakes it.
+    fn for_later(&self, state: &mut State, delivery: &Delivery, why: &Why, after: Option<Duration>) {
         let behind = state.turns.block(delivery.group.as_deref());
-        self.give_back(state, &delivery, why, Some(wait));
+        self.give_back(state, delivery, why, after);
         for one in behind {
             self.give_back(state, &one, &Why::BehindAnother, None);
         }
@@ -288,9 +293,12 @@ impl<'a> JournalSource<'a> {
                 let fate = Fate::Dropped(why.to_string());
                 self.settled(&mut state, &delivery, Outcome::Dropped, fate);
             }
-            (Why::WillRetry(_) | Why::NotDue | Why::InProgress | Why::StaleLease, Answer::RetryAfter(wait)) => {
-                self.again(&mut state, delivery, *wait, &why);
-            }
+            // What was given back untried as well: what does the work could not be reached, or it waited for too long.
+            (
+                Why::WillRetry(_) | Why::NotDue | Why::InProgress | Why::StaleLease | Why::Released(_),
+                Answer::RetryAfter(wait),
+            ) => self.again(&mut state, delivery, *wait, &why),
+            (Why::StoreFailed(_), _) => self.for_later(&mut state, &delivery, &why, None),
             _ => {
                 self.give_back(&mut state, &delivery, &why, None);
                 state.turns.done(delivery.group.as_deref());

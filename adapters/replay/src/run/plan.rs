@@ -8,7 +8,7 @@ use taskwatch_core::task::TaskId;
 use taskwatch_core::time::Timestamp;
 
 use super::decide::{Decision, Rules, decide};
-use crate::journal::{Content, DatabaseError, Edited, Entry, EntryNumber, Journal, mark};
+use crate::journal::{Content, DatabaseError, Edited, Entry, EntryNumber, Journal, State, mark};
 use crate::{Class, Edit, Filter, Letter, classify};
 
 /// So many letters are looked up in the database at once.
@@ -132,7 +132,8 @@ impl<'a> Plan<'a> {
 
     fn read(&self, mut entry: Entry) -> (Entry, Letter, Result<Option<String>, String>) {
         let edited = match (self.edit, &entry.content) {
-            (Some(edit), Content::Message(message)) => {
+            // What may have been sent already is what it was then.
+            (Some(edit), Content::Message(message)) if entry.state != State::Sending => {
                 let body = message.record.body.as_deref().unwrap_or_default();
                 edit.apply(body).map(|new| (new != body).then_some(new)).map_err(|why| why.to_string())
             }
@@ -145,8 +146,12 @@ impl<'a> Plan<'a> {
     }
 }
 
+/// Characters of a reason that go into the ledger, which takes 1,024: the mark must not be cut off.
+const WHY: usize = 900;
+
 /// For each task that is to be put back, why, and by which letter.
 pub(super) fn put_back(journal: &Journal, why: &str, going: &[(&Planned, u32)]) -> BTreeMap<TaskId, String> {
+    let why: String = why.chars().take(WHY).collect();
     let reasons = going.iter().filter(|(planned, _)| planned.decision == Decision::Go { put_back: true });
     let reasons = reasons.filter_map(|(planned, begins)| {
         let task = *planned.letter.task.as_ref().ok()?;

@@ -4,6 +4,7 @@ pub(crate) mod add;
 pub(crate) mod cancel;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod dlq;
 pub(crate) mod list;
 pub(crate) mod migrate;
 pub(crate) mod replay;
@@ -28,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<Exit, Failed> {
         Command::Cancel(args) => args.run(&globals).await,
         Command::Run(args) => args.run(&globals).await,
         Command::Serve(args) => args.run(&globals).await,
+        Command::Dlq(args) => args.run(&globals).await,
         Command::Replay(args) => args.run(&globals).await,
         Command::Verify(args) => args.run(&globals).await,
         Command::Migrate(args) => args.run(&globals).await,

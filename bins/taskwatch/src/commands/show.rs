@@ -30,28 +30,34 @@ impl Show {
         let store = database::open(&settings, Missing::Refuse).await?;
         let record = store.record(self.id).await?;
         store.close().await;
-        let Some(Record { row, entries, .. }) = record else {
+        let Some(record) = record else {
             out::complain(&format!("there is no task {}", self.id));
             return Ok(Exit::Refused);
         };
         if self.json {
-            out::json(&serde_json::json!({ "task": self.id, "row": row, "entries": entries }))?;
+            out::json(&serde_json::json!({ "task": self.id, "row": record.row, "entries": record.entries }))?;
             return Ok(Exit::Done);
         }
-        match &row {
-            Some(row) => head(row)?,
-            None => out::line(format_args!("task {}: the row is gone, its ledger is left", self.id))?,
-        }
-        if entries.is_empty() {
-            out::line(styled(DIM, "no entries: another program inserted the row, and no worker has met it yet"))?;
-        }
-        let mut before = None;
-        for entry in &entries {
-            out::line(moment(entry, before))?;
-            before = Some(entry);
-        }
+        print(&record)?;
         Ok(Exit::Done)
     }
+}
+
+/// A row, and its ledger as a timeline.
+pub(crate) fn print(Record { row, task, entries }: &Record) -> Result<(), Failed> {
+    match row {
+        Some(row) => head(row)?,
+        None => out::line(format_args!("task {task}: the row is gone, its ledger is left"))?,
+    }
+    if entries.is_empty() {
+        out::line(styled(DIM, "no entries: another program inserted the row, and no worker has met it yet"))?;
+    }
+    let mut before = None;
+    for entry in entries {
+        out::line(moment(entry, before))?;
+        before = Some(entry);
+    }
+    Ok(())
 }
 
 fn head(row: &TaskRow) -> Result<(), Failed> {

@@ -76,7 +76,11 @@ impl Place {
     /// The program, which announces to this target; it does not know of the database.
     pub(crate) fn program(&self, target: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_taskwatch"));
-        command.env_clear().envs(aws().environment()).env("AWS_ENDPOINT_URL", &self.endpoint).env("HOME", self.path(""));
+        command
+            .env_clear()
+            .envs(aws().environment())
+            .env("AWS_ENDPOINT_URL", &self.endpoint)
+            .env("HOME", self.folder.path());
         command.current_dir(self.folder.path()).stdin(Stdio::null());
         command.args(["--set", &format!("announce.target={target}")]).args(arguments);
         command

@@ -4,6 +4,7 @@ mod announcement;
 mod figures;
 pub(crate) mod lambda;
 mod machine;
+pub(crate) mod replay;
 mod report;
 mod statements;
 mod tasks;

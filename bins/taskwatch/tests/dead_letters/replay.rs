@@ -1,0 +1,224 @@
+//! Looking, working the letters here, and sending them back.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use taskwatch_core::ledger::Source;
+use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Replayed, Started};
+use taskwatch_testbed::Front;
+
+use crate::place::{Database, Fifo, Kind, Maria, POISON, Place, Sqlite, Standard};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
+/// What works everything.
+const HERE: [&str; 5] = ["--command", "--", "/bin/sh", "-c", "exit 0"];
+
+fn looked_at_and_worked_here(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
+    let good = place.add("good", 3);
+    let poison = place.add(POISON, 12);
+    place.work(&[], 12, 3);
+    assert_eq!(place.counts(&place.dead), (12, 0));
+
+    let before = place.records();
+    let looked = place.replay(&["--json"]).ends(0);
+    let mut seen: Vec<_> = looked.letters().iter().map(|letter| letter["task"].as_i64().unwrap()).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, poison);
+    for letter in looked.letters() {
+        assert_eq!(
+            (&letter["class"], &letter["would"]),
+            (&json!("failed"), &json!("would put the task back and work it here"))
+        );
+    }
+    let for_people = place.replay(&["--cause", "TEMPLATE"]).ends(0).says("12 of 12 letters selected");
+    assert!(for_people.stderr.contains("nothing has been done: --yes does it"), "{}", for_people.stderr);
+    place.replay(&["--cause", "disk"]).ends(0).says("0 of 12 letters selected");
+    assert_eq!(place.counts(&place.dead), (12, 0), "all are there, and nothing is hidden");
+    assert_eq!(place.records(), before);
+    assert_eq!(place.journals(), [""; 0].map(std::path::PathBuf::from), "a look leaves nothing behind");
+
+    let why = ["--yes", "--by", "anna", "--reason", "the template is mended"];
+    place.replay(&[&why[..], &HERE].concat()).ends(0).says("12 completed, 0 sent, 0 failed again, 0 dropped; 0 stay");
+    assert_eq!(place.waiting(&place.dead), 0);
+    for task in &poison {
+        let record = place.record(*task);
+        let events: Vec<_> = record.entries.iter().map(|entry| entry.event).collect();
+        assert_eq!(events, [Added, Started, Failed, Replayed, Started, Completed]);
+        let put_back = &record.entries[3];
+        let said = put_back.reason.as_deref().unwrap();
+        assert!(said.starts_with("by anna: the template is mended ["), "{said}");
+        assert!(record.entries[3..].iter().all(|entry| entry.origin.source == Source::Replay), "{record:#?}");
+    }
+    for task in &good {
+        assert_eq!(place.events(*task), [Added, Started, Completed]);
+    }
+    place.books_balance();
+    let status = place.journal();
+    assert_eq!((&status["settled"]["completed"], &status["kept"]), (&json!(12), &json!(0)));
+    assert_eq!((&status["runs"][0]["who"], &status["held_by"]), (&json!("anna"), &Value::Null));
+
+    let after = place.records();
+    place.replay(&[&["--yes"][..], &HERE].concat()).ends(0).says("0 completed");
+    assert_eq!(place.records(), after, "once more is nothing more");
+}
+
+#[test]
+fn letters_are_looked_at_and_then_worked_here() {
+    looked_at_and_worked_here(Sqlite, Standard);
+    looked_at_and_worked_here(Maria, Fifo);
+}
+
+/// A front that keeps what is sent.
+fn listening(place: &Place) -> (Front, Arc<Mutex<Vec<Value>>>) {
+    let front = Front::before(place.aws).unwrap();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&sent);
+    front.breaks(move |asked| {
+        if asked.action == "SendMessageBatch" {
+            for entry in asked.request["Entries"].as_array().unwrap() {
+                let mut entry = entry.clone();
+                entry["QueueUrl"] = asked.request["QueueUrl"].clone();
+                kept.lock().unwrap().push(entry);
+            }
+        }
+        None
+    });
+    (front, sent)
+}
+
+/// Task number `n`, announced with all that a message can carry.
+fn announce_fully(place: &Place, task: i64, group: &str, is_traced_by_xray: bool) {
+    let text = |value: &str| json!({ "DataType": "String", "StringValue": value });
+    let mut more = json!({
+        "MessageAttributes": { "tenant": text("acme"), "blob": { "DataType": "Binary.gz", "BinaryValue": "AAEC" } },
+        "MessageSystemAttributes": { "AWSTraceHeader": text(XRAY) },
+    });
+    if !is_traced_by_xray {
+        more["MessageAttributes"]["traceparent"] = text(&format!("00-{TRACE}-00f067aa0ba902b7-01"));
+    }
+    if place.queue.arn.ends_with(".fifo") {
+        more["MessageGroupId"] = json!(group);
+    }
+    place.send(&place.queue, &json!({ "task_id": task, "title": "x", "description": null }).to_string(), &more);
+}
+
+fn sent_back(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
+    let tasks = place.add_with(POISON, 6, &[]);
+    for task in &tasks {
+        announce_fully(&place, *task, &format!("g{}", task % 2), false);
+    }
+    place.work(&[], 6, 0);
+    assert_eq!(place.counts(&place.dead), (6, 0));
+    place.replay(&["--to-queue"]).ends(0).says(&format!("would put the task back and send it to {}", place.queue.arn));
+    assert_eq!((place.waiting(&place.queue), place.counts(&place.dead)), (0, (6, 0)));
+
+    let (front, sent) = listening(&place);
+    let arguments = place.replaying(&["--yes", "--to-queue", "--by", "bo"]);
+    place.run_by(&front, &arguments).ends(0).says("0 completed, 6 sent, 0 failed again");
+    assert_eq!((place.waiting(&place.queue), place.waiting(&place.dead)), (6, 0));
+    let sent = sent.lock().unwrap().clone();
+    assert_eq!(sent.len(), 6);
+    let mut tasks_sent = Vec::new();
+    for message in &sent {
+        let attribute = |name: &str| &message["MessageAttributes"][name];
+        assert_eq!(message["QueueUrl"], place.queue.url);
+        assert_eq!(attribute("tenant"), &json!({ "DataType": "String", "StringValue": "acme" }));
+        assert_eq!(attribute("blob"), &json!({ "DataType": "Binary.gz", "BinaryValue": "AAEC" }));
+        let traceparent = attribute("traceparent")["StringValue"].as_str().unwrap();
+        assert!(traceparent.contains(TRACE), "{traceparent}");
+        assert!(attribute("TaskwatchEntry")["StringValue"].is_string(), "{message}");
+        let body: Value = serde_json::from_str(message["MessageBody"].as_str().unwrap()).unwrap();
+        let task = body["task_id"].as_i64().unwrap();
+        tasks_sent.push(task);
+        if kind == Fifo {
+            assert_eq!(message["MessageGroupId"], format!("g{}", task % 2));
+            let once = message["MessageDeduplicationId"].as_str().unwrap();
+            assert!(once.starts_with("taskwatch-"), "a new one: {once}");
+        }
+    }
+    if kind == Fifo {
+        let group = |odd| tasks_sent.iter().copied().filter(|task| task % 2 == odd).collect::<Vec<_>>();
+        assert!(group(0).is_sorted() && group(1).is_sorted(), "in the order of their groups: {tasks_sent:?}");
+    }
+    tasks_sent.sort_unstable();
+    assert_eq!(tasks_sent, tasks);
+
+    // The template is mended; nobody has told the worker.
+    place.work(&[("TASKWATCH_HANDLER_COMMAND", &crate::place::shell("exit 0"))], 0, 6);
+    for task in tasks {
+        let record = place.record(task);
+        let events: Vec<_> = record.entries.iter().map(|entry| entry.event).collect();
+        assert_eq!(events, [Added, Started, Failed, Replayed, Started, Completed]);
+        assert!(record.entries[3].reason.as_deref().unwrap().starts_with("by bo ["), "{record:#?}");
+        assert_eq!(record.entries[5].origin.source, Source::Ec2);
+        assert_eq!(record.entries[5].trace.as_deref(), Some(TRACE), "the link is kept");
+    }
+    assert_eq!(place.waiting(&place.dead), 0);
+    place.each_completed_once(1);
+}
+
+#[test]
+fn letters_go_back_to_their_queue_with_all_that_they_carry() {
+    sent_back(Maria, Standard);
+    sent_back(Sqlite, Fifo);
+}
+
+/// As a user has it who has not found the cause yet.
+fn in_circles(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
+    let tasks = place.add(POISON, 4);
+    place.work(&[], 4, 0);
+    let cap = ["--set", "replay.max_replays=2"];
+    for round in 1..=2 {
+        place.replay(&[&["--yes", "--to-queue"][..], &cap].concat()).ends(0).says("4 sent");
+        assert_eq!(place.waiting(&place.dead), 0);
+        place.work(&[], 4, 0);
+        assert_eq!(place.counts(&place.dead), (4, 0), "round {round}");
+    }
+    let stopped = place.replay(&[&["--yes", "--to-queue", "--json"][..], &cap].concat()).ends(1);
+    for letter in stopped.letters() {
+        let why = letter["why"].as_str().unwrap();
+        assert!(why.contains("has been put back 2 times already (replay.max_replays)"), "{why}");
+    }
+    assert_eq!((stopped.fates("left"), place.waiting(&place.queue)), (4, 0));
+    place.replay(&["--abandon"]).ends(0).says(&format!("4 letters are back on {}", place.dead.arn));
+    assert_eq!(place.counts(&place.dead), (4, 0));
+
+    // Here as well.
+    place.replay(&[&["--yes", "--json"][..], &cap, &HERE].concat()).ends(1);
+    for task in &tasks {
+        let replays = place.events(*task).into_iter().filter(|event| *event == Replayed).count();
+        assert_eq!((replays, place.events(*task).pop()), (2, Some(Failed)));
+    }
+    place.books_balance();
+    // Whoever knows better says so.
+    place.replay(&[&["--yes", "--set", "replay.max_replays=3"][..], &HERE].concat()).ends(0).says("4 completed");
+    place.each_completed_once(3);
+}
+
+#[test]
+fn what_fails_again_is_a_dead_letter_again_and_does_not_go_in_circles() {
+    in_circles(Sqlite, Standard);
+    in_circles(Maria, Fifo);
+}
+
+#[test]
+fn what_fails_again_here_is_taken_up_again_when_somebody_says_so() {
+    let place = Place::new(Sqlite, Standard);
+    place.poisoned(3);
+    let fails = ["--command", "--", "/bin/sh", "-c", "exit 65"];
+    let yes = ["--yes", "--set", "replay.max_replays=2"];
+    place.replay(&[&yes[..], &fails].concat()).ends(1).says("0 completed, 0 sent, 3 failed again");
+    assert_eq!((place.waiting(&place.dead), place.statuses()["Failed"]), (0, 3));
+    place.replay(&[&yes[..], &HERE].concat()).ends(0).says("0 completed, 0 sent, 0 failed again");
+    place.replay(&[&yes[..], &["--again"], &fails].concat()).ends(1).says("3 failed again");
+    place.replay(&[&yes[..], &["--again"], &HERE].concat()).ends(1).says("put back 2 times already");
+    assert_eq!(place.statuses()["Failed"], 3);
+    let more = ["--yes", "--again", "--set", "replay.max_replays=3"];
+    place.replay(&[&more[..], &HERE].concat()).ends(0).says("3 completed");
+    place.each_completed_once(3);
+}
