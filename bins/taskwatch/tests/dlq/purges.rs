@@ -83,11 +83,38 @@ fn archived(place: &Place, name: &str) -> Vec<String> {
     place.read(name).lines().map(id).collect()
 }
 
+/// The archive's name is taken while it is written: only what is archived may be closed.
+#[test]
+fn an_archive_that_fails_at_its_end_leaves_every_letter_open() {
+    let place = Place::new();
+    for attempt in 1.. {
+        let (dead, archive) = (format!("dead-{attempt}.jsonl"), format!("archive-{attempt}.jsonl"));
+        place.write(&dead, (1..=3_000).map(|task| format!("{}\n", record(task))).collect::<String>());
+        let mut child = place.command(&["dlq", "purge", &dead, "--archive", &archive, "--yes"]);
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let is_begun = || {
+            let names = std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name());
+            names.into_iter().any(|name| name.to_string_lossy().starts_with(".taskwatch-archive-"))
+        };
+        while !is_begun() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        place.write(&archive, "another's");
+        if child.wait().unwrap().code() == Some(5) {
+            assert_eq!(place.read(&archive), "another's");
+            assert_eq!(place.classes(&[&dead, "--limit", "5000"]).len(), 3_000);
+            return;
+        }
+        // It was done before that.
+        assert!(attempt < 20);
+    }
+}
+
 /// Wherever it is killed, each letter is open in the journal or in an archive; going on is doing the same again.
 #[test]
 fn a_purge_that_is_killed_loses_nothing() {
     let place = Place::new();
-    let all: Vec<i64> = (1..=3_000).collect();
+    let all: Vec<i64> = (1..=1_000).collect();
     place.write("dead.jsonl", all.iter().map(|task| format!("{}\n", record(*task))).collect::<String>());
     let all: BTreeSet<_> = all.iter().map(|task| format!("message-{task}")).collect();
     // In the journal from the beginning, so that what is killed is the purge.
