@@ -12,7 +12,9 @@
 //! [`Item`] with a reason and does not stop the rest.
 //!
 //! Dead letters of a queue or of a file are captured into a local SQLite file and worked out of it: [`journal`]. A [`Peek`]
-//! leaves them on the queue.
+//! leaves them on the queue. There they become [`Letter`]s, which [`classify()`] holds against their tasks' rows and ledgers, a
+//! [`Filter`] chooses among, an [`Edit`] changes, [`Stats`] counts, and an [`Archive`] writes to a file that all of the above
+//! reads.
 //!
 //! The crate itself calls no queue and no network, starts no async runtime, and touches no database but its journals.
 

@@ -30,6 +30,7 @@
 
 mod capture;
 mod capture_file;
+mod command;
 mod database;
 mod drain;
 mod entry;
@@ -49,6 +50,7 @@ mod write;
 
 pub use capture::{Capture, CaptureError, Captured, End, Progress, Step};
 pub use capture_file::{FileCaptureError, FileCaptured, FileProgress};
+pub use command::Before;
 pub use database::DatabaseError;
 pub use entry::{Content, Edited, Entry, EntryNumber, Outcome, State, mark};
 pub use identity::ENTRY_ATTRIBUTE;

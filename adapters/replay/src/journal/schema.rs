@@ -17,6 +17,9 @@ const TABLES: &str = "
     CREATE TABLE runs (
         run INTEGER PRIMARY KEY, who TEXT NOT NULL, reason TEXT, pid INTEGER NOT NULL, begun_at INTEGER NOT NULL
     ) STRICT;
+    CREATE TABLE commands (
+        run INTEGER PRIMARY KEY, command TEXT NOT NULL, has_ended INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
     CREATE TABLE entries (
         number INTEGER PRIMARY KEY,
         identity BLOB NOT NULL UNIQUE,

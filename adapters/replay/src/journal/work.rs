@@ -168,22 +168,6 @@ impl Journal {
         Ok(transaction.commit().await.map_err(failed)?)
     }
 
-    /// Frees all entries that were settled as [`Outcome::Failed`], for another try. Answers how many.
-    ///
-    /// # Errors
-    /// [`DatabaseError`]: none is freed.
-    pub async fn reopen_failed(&self, now: Timestamp) -> Result<u64, DatabaseError> {
-        let failed = self.database.failed(DOING);
-        let mut transaction = self.database.begin(DOING).await?;
-        // Counted as begun, so that what its task was put back for before is not taken for what is done now.
-        let reopen = "UPDATE entries SET state = 1, begins = begins + 1, outcome = NULL, changed_at = ?2, run = ?3 \
-                      WHERE state = 10 AND outcome = ?1";
-        let query = sqlx::query(reopen).bind(Outcome::Failed.words()).bind(now.as_micros()).bind(self.run);
-        let done = query.execute(&mut *transaction).await.map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        Ok(done.rows_affected())
-    }
-
     /// Ends entries, begun or free. One that has already been settled with the same outcome is left as it is, so that a
     /// settlement may be repeated.
     ///

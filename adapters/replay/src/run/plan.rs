@@ -106,11 +106,11 @@ impl<'a> Plan<'a> {
                 Err(why) => Decision::Leave(format!("cannot be edited: {why}")),
                 Ok(_) => self.once(decide(&entry, &class, record, &name, self.rules), &letter),
             };
-            if matches!(decision, Decision::Go { .. }) {
-                if self.left == 0 {
-                    break;
-                }
-                self.left -= 1;
+            match decision {
+                Decision::Go { .. } if self.left == 0 => break,
+                // What was done by then counts as well.
+                Decision::Go { .. } | Decision::Done(..) => self.left = self.left.saturating_sub(1),
+                Decision::Drop(_) | Decision::Leave(_) => {}
             }
             let edited = edited.ok().flatten();
             planned.push(Planned { letter, entry, record: record.cloned(), class, decision, edited });

@@ -1,6 +1,7 @@
 //! Working from the journal.
 
-use taskwatch_replay::journal::{Capture, EntryNumber, Outcome, Settlement, State, WorkError};
+use taskwatch_core::stop::Stop;
+use taskwatch_replay::journal::{Before, Capture, EntryNumber, Outcome, Settlement, Source, State, WorkError};
 
 use crate::fake::{At, Fake, NOW, Time, all, capture, journal, numbers, of_queue, open};
 
@@ -56,4 +57,40 @@ async fn what_another_run_had_begun_is_seen_and_can_be_begun_anew() {
     second.begin(&both[1..], NOW).await.unwrap();
     let left = second.unfinished(None, 10).await.unwrap();
     assert_eq!((left.len(), left[0].begins), (1, 2));
+}
+
+#[tokio::test]
+async fn the_same_command_goes_on_and_another_begins() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("dead.jsonl");
+    std::fs::write(&file, "{\"task_id\": 1}\n{\"task_id\": 2}\n{\"task_id\": 3}\n").unwrap();
+    let (time, path, source) = (Time::new(), folder.path().join("journal"), Source::File(file));
+    let journal = open(&path, &source, NOW).await.unwrap();
+    journal.capture_file(&time, &Stop::never(), &|_| {}).await.unwrap();
+    let fresh = Before::default();
+    assert_eq!(journal.command("a", false, NOW).await.unwrap(), fresh);
+    journal.settle(&[settle(1.into(), Outcome::Failed)], NOW).await.unwrap();
+    journal.settle(&[settle(2.into(), Outcome::Dropped)], NOW).await.unwrap();
+    journal.close().await;
+
+    let journal = open(&path, &source, NOW).await.unwrap();
+    // What failed in the interrupted run has failed by this command.
+    let resumed = Before { is_resumed: true, gone: 1, reopened: 0 };
+    assert_eq!(journal.command("a", true, NOW).await.unwrap(), resumed);
+    journal.settle(&[settle(3.into(), Outcome::Completed)], NOW).await.unwrap();
+    journal.close().await;
+
+    let journal = open(&path, &source, NOW).await.unwrap();
+    assert_eq!(journal.command("a", true, NOW).await.unwrap(), Before { gone: 2, ..resumed });
+    journal.command_ended().await.unwrap();
+    journal.close().await;
+
+    let journal = open(&path, &source, NOW).await.unwrap();
+    assert_eq!(journal.command("a", true, NOW).await.unwrap(), Before { reopened: 1, ..fresh });
+    journal.close().await;
+    let journal = open(&path, &source, NOW).await.unwrap();
+    assert_eq!(journal.command("b", false, NOW).await.unwrap(), fresh, "another");
+    journal.close().await;
+    let journal = open(&path, &source, NOW).await.unwrap();
+    assert_eq!(journal.command("a", false, NOW).await.unwrap(), fresh, "something else came between");
 }

@@ -73,7 +73,8 @@ async fn a_database_that_stays_away_ends_the_run_and_nothing_is_lost() {
             1 => assert!(matches!(ran.result, Err(RunError::PutBack(_))), "{at}"),
             _ => assert!(ran.result.is_ok() && ran.without_database > 0, "{at}"),
         }
-        let is_unwritten = ran.result.is_ok() && worked.len() as u64 > ran.names().iter().filter(|(_, name)| *name == "completed").count() as u64;
+        let is_unwritten = ran.result.is_ok()
+            && worked.len() as u64 > ran.names().iter().filter(|(_, name)| *name == "completed").count() as u64;
         assert!(is_unwritten || took < 1000 * SECOND, "it did not end by itself: {at}");
         let found = states(&journal).await;
         for (n, entry) in entries(&journal).await.iter().enumerate() {
@@ -90,7 +91,13 @@ async fn a_database_that_stays_away_ends_the_run_and_nothing_is_lost() {
             let name = ran.fates.get(&(n as i64 + 1)).map(taskwatch_replay::run::Fate::name);
             let before = found[n] == COMPLETED;
             let unwritten = worked.contains(&task.get()) && !before;
-            let expected = if before { None } else if unwritten { Some("left") } else { Some("completed") };
+            let expected = if before {
+                None
+            } else if unwritten {
+                Some("left")
+            } else {
+                Some("completed")
+            };
             assert_eq!(name, expected, "{at}; then {:?}", ran.fates);
         }
         assert!(bench.replays(tasks[1]).await.len() <= 1, "{at}");

@@ -247,14 +247,7 @@ async fn child() {
     journal.close().await;
 }
 
-async fn send(
-    journal: &Journal,
-    plan: Plan<'_>,
-    engine: &Engine,
-    records: &Mortal,
-    queue: Queue,
-    listener: &Hearing,
-) {
+async fn send(journal: &Journal, plan: Plan<'_>, engine: &Engine, records: &Mortal, queue: Queue, listener: &Hearing) {
     let destinations = Destinations { fixed: Some(QUEUE.to_owned()), sources: Vec::new() };
     let sending = Sending {
         journal,

@@ -115,7 +115,10 @@ async fn nobody_overtakes_one_that_the_database_could_not_be_asked_about() {
         assert!(ran.is_sorted(), "{ran:?}");
     }
     assert!(states.contains(&KEPT), "{states:?}");
-    assert_eq!(done.without_database, done.names().iter().filter(|(n, name)| *name == "later" && *n <= 2).count() as u64);
+    assert_eq!(
+        done.without_database,
+        done.names().iter().filter(|(n, name)| *name == "later" && *n <= 2).count() as u64
+    );
 }
 
 /// Of a standard queue, a group is no promise.

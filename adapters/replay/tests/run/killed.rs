@@ -51,6 +51,15 @@ const TASKS: [(&str, bool, End); 7] = [
     ("ok", false, End::Completes),
 ];
 
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Run {
+    Killed,
+    /// It says that it has to be run again.
+    Again,
+    Done,
+}
+
 struct World {
     folder: TempDir,
     since: Duration,
@@ -121,8 +130,7 @@ impl World {
         copy
     }
 
-    /// Whether it was killed.
-    fn run(&self, task: &str, folder: &Path, kill: Option<u32>) -> bool {
+    fn run(&self, task: &str, folder: &Path, kill: Option<u32>) -> Run {
         let mut command = Command::new(env::current_exe().unwrap());
         command
             .args(["--exact", "child::child", "--ignored", "--nocapture"])
@@ -134,17 +142,17 @@ impl World {
             .envs(kill.map(|kill| (child::KILL, kill.to_string())));
         let done = command.output().unwrap();
         if done.status.signal() == Some(9) {
-            return true;
+            return Run::Killed;
         }
         let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
         let again = task == "unsure" && said.contains("to be run again");
         assert!(again || done.status.success() && said.contains("1 passed"), "{task}, killed at {kill:?}: {said}");
-        again
+        if again { Run::Again } else { Run::Done }
     }
 
     /// Without being killed, to the end.
     fn go_on(&self, task: &str, folder: &Path) {
-        assert!((0..3).any(|_| !self.run(task, folder, None)), "{task} comes to no end");
+        assert!((0..3).any(|_| self.run(task, folder, None) == Run::Done), "{task} comes to no end");
     }
 
     fn found(&self, folder: &Path) -> Found {
@@ -289,6 +297,7 @@ fn at_each(least: u32, case: impl Fn(u32) -> bool + Sync) {
         }
     });
     let last = last.into_inner();
+    println!("{last} boundaries");
     assert!(last >= least, "only {last} boundaries");
 }
 
@@ -299,7 +308,7 @@ fn world() -> World {
 /// Killed there, and then not: after each, everything is sound.
 fn killed(world: &World, task: &str, at: u32) -> (bool, Found) {
     let (folder, say) = (world.copy(), format!("{task} killed at boundary {at}"));
-    let is_killed = world.run(task, folder.path(), Some(at));
+    let is_killed = world.run(task, folder.path(), Some(at)) == Run::Killed;
     world.found(folder.path()).assert_sound(world, &say);
     world.go_on(task, folder.path());
     let found = world.found(folder.path());
@@ -322,7 +331,7 @@ fn work_that_is_killed_again_and_again_comes_to_its_end() {
     let world = world();
     for at in [23, 31, 47] {
         let folder = world.copy();
-        let times = (0..40).take_while(|_| world.run("engine", folder.path(), Some(at))).count();
+        let times = (0..40).take_while(|_| world.run("engine", folder.path(), Some(at)) == Run::Killed).count();
         let say = format!("killed {times} times at boundary {at}");
         world.found(folder.path()).assert_sound(&world, &say);
         world.go_on("engine", folder.path());

@@ -6,9 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use taskwatch_core::ledger::Origin;
-use taskwatch_core::ports::{
-    Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError,
-};
+use taskwatch_core::ports::{Decide, Filter, Inserted, Lease, Record, Records, Seen, Select, Store, StoreError};
 use taskwatch_core::task::{NewTask, TaskId, TaskRow};
 use taskwatch_core::time::Timestamp;
 use taskwatch_testkit::MemoryStore;

@@ -45,8 +45,20 @@ async fn each_letter_ends_as_its_task_allows() {
     let ran = bench.run(&journal, How::default()).await;
     ran.result.as_ref().unwrap();
     let names = [
-        "completed", "completed", "dropped", "dropped", "left", "completed", "later", "left", "completed", "left",
-        "failed", "left", "left", "dropped",
+        "completed",
+        "completed",
+        "dropped",
+        "dropped",
+        "left",
+        "completed",
+        "later",
+        "left",
+        "completed",
+        "left",
+        "failed",
+        "left",
+        "left",
+        "dropped",
     ];
     let names: Vec<_> = (1..).zip(names).collect();
     assert_eq!(ran.names(), names, "{:?}", ran.fates);

@@ -149,7 +149,7 @@ impl Found {
     pub(crate) async fn look(&self, limit: u64, stop: &Stop) -> Result<Looked, Failed> {
         let by = by(None, Some("looks"));
         let Some(queues) = &self.queues else {
-            let journal = self.take(&by, None, stop).await?;
+            let journal = self.take(&by, stop).await?;
             return Ok(Looked { kept: Some(journal), on_queue: None });
         };
         let kept = if self.path.exists() { self.if_free(&by).await? } else { None };
@@ -201,16 +201,11 @@ impl Found {
         Ok(())
     }
 
-    /// Opens the journal and takes letters into it, off the queue or out of the file: until so many are unfinished in it,
-    /// or until there are no more.
-    pub(crate) async fn take(&self, by: &By, limit: Option<u64>, stop: &Stop) -> Result<Journal, Failed> {
+    /// Opens the journal and takes all letters into it, off the queue or out of the file.
+    pub(crate) async fn take(&self, by: &By, stop: &Stop) -> Result<Journal, Failed> {
         let journal = self.open(by).await?;
         let Some(queues) = &self.queues else { return self.read_file(journal, by, stop).await };
-        let limit = match limit {
-            Some(limit) => Some(limit.saturating_sub(journal.counts().await?.unfinished())),
-            None => None,
-        };
-        self.drain(queues, &journal, limit, stop).await?;
+        self.drain(queues, &journal, None, stop).await?;
         Ok(journal)
     }
 

@@ -46,7 +46,7 @@ fn every_letter_is_judged_and_only_what_helps_is_done() {
         "letter 3: stays in the journal: cannot be read",
         "letter 4, task 99: stays in the journal: the database has no such task",
         "letter 5, task 1: dropped",
-        "1 completed, 0 sent, 0 failed again, 2 dropped; 2 stay in the journal, 0 of them not selected",
+        "1 completed, 0 sent, 0 failed again, 2 dropped; 2 stay in the journal",
     ] {
         assert!(ran.stdout.contains(part), "{part:?} is not in {ran:?}");
     }
@@ -163,6 +163,28 @@ fn what_fails_again_is_taken_up_when_asked_for_and_not_for_ever() {
         place.run(["--set", "replay.max_replays=4", "replay", "capture.jsonl", "--yes", "--task", "2", "--simulate"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert_eq!(place.statuses(), ["Completed", "Completed"]);
+}
+
+#[test]
+fn the_same_command_goes_on_to_its_limit_and_not_beyond() {
+    let place = Place::new();
+    place.run(["add", "t", "--count", "6"]);
+    let letters: Vec<_> = (1..=6).map(|task| format!("{{\"task_id\": {task}}}")).collect();
+    place.write("dead.jsonl", &letters.join("\n"));
+    // The second one kills taskwatch.
+    let script = "echo x >> begun; [ $(wc -l < begun) = 2 ] && kill -9 $PPID; true";
+    let replay = |limit: &str| {
+        let args = ["replay", "dead.jsonl", "--yes", "--limit", limit, "--concurrency", "1", "--lease", "1s"];
+        place.command(args.iter().chain(&["--command", "--", "sh", "-c", script])).output().map(Ran::from).unwrap()
+    };
+    let completed = || place.statuses().iter().filter(|status| *status == "Completed").count();
+    assert_eq!(replay("3").code, None, "killed");
+    assert_eq!(completed(), 1);
+    let resumed = replay("3");
+    assert!(resumed.code == Some(0) && resumed.stderr.contains("was interrupted"), "{resumed:?}");
+    assert_eq!(completed(), 3);
+    assert_eq!(replay("3").code, Some(0), "a new one");
+    assert_eq!(completed(), 6);
 }
 
 #[test]

@@ -79,8 +79,13 @@ fn the_body_is_had_to_the_byte_and_otherwise_never_moves_the_cursor() {
     for (letter, body) in [("1", record(1)["body"].as_str().unwrap()), ("7", "nonsense \u{1b}[2J")] {
         let raw = place.done(&["dlq", "show", "dead.jsonl", "--letter", letter, "--raw"]);
         assert_eq!(raw.stdout, body);
-        let shown = place.done(&["dlq", "show", "dead.jsonl", "--letter", letter]);
-        assert!(!shown.stdout.contains('\u{1b}'), "{shown:?}");
+        // Where it writes colours, it lets escapes through.
+        for command in ["show", "list"] {
+            let number = if command == "show" { &["--letter", letter][..] } else { &[] };
+            let args = [&["--color", "always", "dlq", command, "dead.jsonl"], number].concat();
+            let shown = place.done(&args);
+            assert!(shown.stdout.contains('\u{1b}') && !shown.stdout.contains("\u{1b}[2J"), "{shown:?}");
+        }
     }
     let raw = place.command(&["dlq", "show", "dead.jsonl", "--letter", "8", "--raw"]).output().unwrap();
     assert_eq!(raw.stdout, b"{\"broken\": \xff");

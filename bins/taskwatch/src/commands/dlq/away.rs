@@ -84,7 +84,7 @@ impl Chosen {
     /// Takes letters into the journal; `None` if that was interrupted.
     pub(super) async fn take(&self, doing: &Doing, stop: &Stop) -> Result<Option<Journal>, Failed> {
         let by = letters::by(doing.by.as_deref(), doing.reason.as_deref());
-        let journal = self.found.take(&by, None, stop).await?;
+        let journal = self.found.take(&by, stop).await?;
         if stop.is_set() {
             out::remark("interrupted: what was taken is in the journal, and the same command goes on");
             journal.close().await;

@@ -4,9 +4,9 @@ use taskwatch_core::ledger::Source as Origin;
 use taskwatch_core::ports::Clock as _;
 use taskwatch_core::stop::Stop;
 use taskwatch_handlers::TokioClock;
-use taskwatch_replay::Filter;
-use taskwatch_replay::journal::{Journal, Source};
+use taskwatch_replay::journal::{Before, By, Journal, Source};
 use taskwatch_replay::run::{Destinations, JournalSource, Order, Pace, Plan, Sending};
+use taskwatch_replay::{Edit, Filter};
 use taskwatch_settings::Settings;
 use taskwatch_sql_store::SqlStore;
 
@@ -53,13 +53,13 @@ impl Replay {
         } else {
             None
         };
-        // Without a filter, no more leaves the queue than is replayed.
         let filter = self.filter();
-        let limit = self.limit.filter(|_| filter == Filter::default());
-        let journal = found.take(&by, limit, &stop).await?;
+        let (journal, before) = self.take(&found, &by, &filter, &stop).await?;
+        if before.is_resumed {
+            out::remark("goes on where the same command was interrupted");
+        }
         if self.again {
-            let count = journal.reopen_failed(TokioClock.now()).await?;
-            out::remark(format_args!("{count} letters that failed again are taken up"));
+            out::remark(format_args!("{} letters that failed again are taken up", before.reopened));
         }
         let counts = journal.counts().await?;
         let teller = Teller::new(self.json, counts.unfinished() - counts.captured);
@@ -68,7 +68,7 @@ impl Replay {
             None => format!("by {}", by.who),
         };
         let rules = self.rules(settings);
-        let plan = Plan::new(&journal, &filter, self.edit.as_ref(), &rules, self.limit);
+        let plan = Plan::new(&journal, &filter, self.edit.as_ref(), &rules, self.left(before));
         let without_database = match sending {
             Some((destinations, queues)) => {
                 let engine = work::desk(settings, store.clone(), Origin::Replay)?;
@@ -83,12 +83,16 @@ impl Replay {
                     listener: &teller,
                 };
                 let sent = sending.run(plan, &stop).await;
-                self.end(sent.map_err(Failed::from), &teller)?;
+                self.end(sent.map_err(Failed::from), &journal, &teller).await?;
                 0
             }
             None => self.work(settings, &store, &journal, plan, why, &teller, &stop).await?,
         };
-        let exit = teller.conclude(stop.is_set(), without_database);
+        let stay = journal.counts().await?.unfinished();
+        let exit = teller.conclude(stop.is_set(), without_database, stay);
+        if !stop.is_set() {
+            journal.command_ended().await?;
+        }
         store.close().await;
         journal.close().await;
         exit
@@ -110,14 +114,50 @@ impl Replay {
         let source = JournalSource::new(journal, plan, &engine, &**store, order, stop.clone(), teller);
         engine.drive(&source, stop).await;
         let finished = source.finish().await;
-        self.end(finished.map_err(Failed::from), teller)?;
+        self.end(finished.map_err(Failed::from), journal, teller).await?;
         Ok(source.without_database())
     }
 
     /// What was done before it ended is told all the same.
-    fn end(&self, ended: Result<(), Failed>, teller: &Teller) -> Result<(), Failed> {
-        ended.inspect_err(|_| {
-            let _ = teller.conclude(false, 0);
-        })
+    async fn end(&self, ended: Result<(), Failed>, journal: &Journal, teller: &Teller) -> Result<(), Failed> {
+        if ended.is_err() {
+            let stay = journal.counts().await.map_or(0, |counts| counts.unfinished());
+            let _ = teller.conclude(false, 0, stay);
+        }
+        ended
+    }
+
+    /// Opens the journal, notes the command there, and fills it.
+    async fn take(&self, found: &Found, by: &By, filter: &Filter, stop: &Stop) -> Result<(Journal, Before), Failed> {
+        let command = self.command(filter, by);
+        let Some(queues) = &found.queues else {
+            let journal = found.take(by, stop).await?;
+            let before = journal.command(&command, self.again, TokioClock.now()).await?;
+            return Ok((journal, before));
+        };
+        let journal = found.open(by).await?;
+        let before = journal.command(&command, self.again, TokioClock.now()).await?;
+        let limit = match self.left(before).filter(|_| *filter == Filter::default()) {
+            // Without a filter, no more leaves the queue than is replayed.
+            Some(left) => Some(left.saturating_sub(journal.counts().await?.unfinished())),
+            None => None,
+        };
+        found.drain(queues, &journal, limit, stop).await?;
+        Ok((journal, before))
+    }
+
+    /// How many letters may go in this run.
+    fn left(&self, before: Before) -> Option<u64> {
+        self.limit.map(|limit| limit.saturating_sub(before.gone))
+    }
+
+    /// All that makes it another command, in words.
+    fn command(&self, filter: &Filter, by: &By) -> String {
+        let edit = self.edit.as_ref().map(Edit::text);
+        let (limit, to, by) = (self.limit, (self.to_queue, &self.to), (&by.who, &by.reason));
+        format!(
+            "replay {filter:?} limit {limit:?} to {to:?} edit {edit:?} {:?} by {by:?}",
+            (self.uncertain, self.again)
+        )
     }
 }

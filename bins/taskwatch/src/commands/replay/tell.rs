@@ -59,30 +59,28 @@ impl Teller {
         }
     }
 
-    /// Says what it came to.
-    pub(super) fn conclude(&self, stopped: bool, without_database: u64) -> Result<Exit, Failed> {
+    /// Says what it came to; so many letters are unfinished in the journal.
+    pub(super) fn conclude(&self, stopped: bool, without_database: u64, stay: u64) -> Result<Exit, Failed> {
         self.bar.end();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let (failed, later, left, bad) = (count(&self.failed), count(&self.later), count(&self.left), count(&self.bad));
-        let not_selected = count(&self.passed_over);
         if self.json {
             out::line(serde_json::json!({ "summary": {
                 "completed": count(&self.completed), "sent": count(&self.sent), "failed": failed,
-                "dropped": count(&self.dropped), "later": later, "left": left, "not_selected": not_selected,
+                "dropped": count(&self.dropped), "later": later, "left": left, "not_selected": count(&self.passed_over), "stay": stay,
                 "stopped": stopped,
             } }))?;
         } else {
             out::line(format_args!(
-                "{} completed, {} sent, {failed} failed again, {} dropped; {} stay in the journal, {not_selected} of them not selected",
+                "{} completed, {} sent, {failed} failed again, {} dropped; {stay} stay in the journal",
                 count(&self.completed),
                 count(&self.sent),
                 count(&self.dropped),
-                later + left + not_selected,
             ))?;
             if failed > 0 {
                 out::line("what failed again: --again takes it up, up to replay.max_replays times")?;
             }
-            if later + left + not_selected > 0 {
+            if stay > 0 {
                 out::line("what stays: the same command takes it up, --abandon puts it back on its queue")?;
             }
         }
