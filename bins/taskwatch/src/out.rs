@@ -10,6 +10,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, TableComponent, pres
 use taskwatch_core::task::Status;
 use taskwatch_core::time::Timestamp;
 
+use crate::progress::beside;
+
 /// `--color`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Colour {
@@ -42,7 +44,7 @@ pub(crate) fn choose_colour(colour: Colour) {
 
 /// One line of the result.
 pub(crate) fn line(text: impl Display) -> io::Result<()> {
-    unless_closed(writeln!(anstream::stdout(), "{text}"))
+    unless_closed(beside(|| writeln!(anstream::stdout(), "{text}")))
 }
 
 /// Text that brings its own line ends, written as it is.
@@ -66,7 +68,7 @@ pub(crate) fn json(value: &serde_json::Value) -> io::Result<()> {
 
 /// A remark that is not part of the result. A closed standard error is nobody's loss.
 pub(crate) fn remark(text: impl Display) {
-    let _ = writeln!(anstream::stderr(), "{text}");
+    let _ = beside(|| writeln!(anstream::stderr(), "{text}"));
 }
 
 /// Says what went wrong.

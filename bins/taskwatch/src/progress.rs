@@ -1,5 +1,7 @@
 //! How far something is, drawn where somebody looks.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::out;
@@ -7,7 +9,24 @@ use crate::out;
 const COUNT: &str = "{msg} {wide_bar} {human_pos}/{human_len}, {per_sec}, {eta} left";
 const BYTES: &str = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes}, {eta} left";
 
-/// A bar on standard error; nothing, where that is no terminal.
+/// The bar that is being drawn, so that whoever prints does so above it.
+static DRAWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
+
+/// Prints something above the bar, if there is one.
+pub(crate) fn beside<T>(print: impl FnOnce() -> T) -> T {
+    let drawn = drawn().clone();
+    match drawn {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+fn drawn() -> MutexGuard<'static, Option<ProgressBar>> {
+    // Nothing is left half done where a panic could strike.
+    DRAWN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A bar on standard error, one at a time; nothing, where that is no terminal.
 pub(crate) struct Bar(ProgressBar);
 
 impl Bar {
@@ -22,13 +41,18 @@ impl Bar {
     }
 
     fn styled(total: u64, what: &'static str, template: &str) -> Self {
-        let target = if out::is_drawable() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let is_drawn = out::is_drawable();
+        let target = if is_drawn { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what);
         // A template that is not understood is drawn in the default way.
-        Self(match ProgressStyle::with_template(template) {
+        let bar = match ProgressStyle::with_template(template) {
             Ok(style) => bar.with_style(style),
             Err(_) => bar,
-        })
+        };
+        if is_drawn {
+            *drawn() = Some(bar.clone());
+        }
+        Self(bar)
     }
 
     /// So far.
@@ -50,13 +74,9 @@ impl Bar {
         self.0.inc(count);
     }
 
-    /// Prints something above it.
-    pub(crate) fn beside(&self, print: impl FnOnce() -> std::io::Result<()>) -> std::io::Result<()> {
-        self.0.suspend(print)
-    }
-
     /// Takes it away.
     pub(crate) fn end(&self) {
+        drawn().take();
         self.0.finish_and_clear();
     }
 }

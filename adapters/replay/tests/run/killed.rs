@@ -297,7 +297,6 @@ fn at_each(least: u32, case: impl Fn(u32) -> bool + Sync) {
         }
     });
     let last = last.into_inner();
-    println!("{last} boundaries");
     assert!(last >= least, "only {last} boundaries");
 }
 

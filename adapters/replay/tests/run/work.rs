@@ -38,6 +38,13 @@ impl Script {
     }
 }
 
+impl Script {
+    /// How many [`Self::ran`] would tell.
+    pub(crate) fn count(&self) -> usize {
+        self.ran.lock().unwrap().len()
+    }
+}
+
 #[async_trait]
 impl Handler for Script {
     async fn handle(&self, task: &Task, _attempt: &AttemptInfo) -> Result<(), Failure> {

@@ -111,3 +111,18 @@ fn lists_are_coloured_for_eyes_only() {
         assert_eq!(colours(&screen), coloured, "{variables:?} {words}: {screen:?}");
     }
 }
+
+#[test]
+fn a_replay_draws_a_bar_with_the_time_left_and_prints_above_it() {
+    let place = Place::new();
+    place.run(["add", "t", "--count", "30"]);
+    let letters: Vec<_> = (1..=31).map(|task| format!("{{\"task_id\": {task}}}")).collect();
+    place.write("dead.jsonl", &letters.join("\n"));
+    let home = format!("HOME={}", place.path("").display());
+    let words = "--database sqlite://tasks.db replay dead.jsonl --yes --rate 30/s --simulate";
+    let (code, screen) = Terminal::start(&place, &["TERM=xterm-256color", &home], words).end();
+    assert_eq!(code, Some(3), "{screen}");
+    for part in ["replaying", "/31", " left", "letter 31, task 31: ", "task 1 Completed"] {
+        assert!(screen.contains(part), "{part:?} is not on {screen}");
+    }
+}

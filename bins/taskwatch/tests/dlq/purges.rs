@@ -128,9 +128,8 @@ fn a_purge_that_is_killed_loses_nothing() {
         let names = (0..=rounds).map(names).filter(|name| place.path(name).exists());
         names.flat_map(|name| archived(place, &name)).collect::<BTreeSet<_>>()
     };
-    let mut round = 0;
     // Ever later, until one has come to its end.
-    for after in (1..).map(|step| Duration::from_millis(step * 20)) {
+    for (round, after) in (1..).map(|step| Duration::from_millis(step * 20)).enumerate() {
         let args = ["dlq", "purge", "dead.jsonl", "--archive", &names(round), "--yes"];
         let mut child = place.command(&args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         // Any moment will do.
@@ -143,6 +142,5 @@ fn a_purge_that_is_killed_loses_nothing() {
             assert_eq!((open.len(), archived), (0, all));
             break;
         }
-        round += 1;
     }
 }

@@ -1,6 +1,7 @@
 //! What `list`, `show` and `stats` print.
 
 use serde_json::{Value, json};
+use taskwatch_testbed::find_program;
 
 use crate::place::{CLASSES, Place, capture, record};
 
@@ -153,4 +154,27 @@ fn the_chart_fits_where_nobody_knows_the_width() {
     }
     let none = place.done(&["dlq", "stats", "dead.jsonl", "--task", "99"]);
     assert_eq!(none.stdout, "0 of 8 letters\n");
+}
+
+#[test]
+fn the_chart_fits_the_terminal() {
+    let place = place();
+    let longest = |width: usize| {
+        let program = env!("CARGO_BIN_EXE_taskwatch");
+        let words = "--set replay.journals=journals --database sqlite://tasks.db --color never dlq stats dead.jsonl";
+        let mut script = std::process::Command::new(find_program("script").unwrap());
+        script.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", place.path("")).current_dir(place.path(""));
+        script
+            .args(["--quiet", "--return", "--command"])
+            .arg(format!("stty rows 24 cols {width}; exec '{program}' {words}"));
+        let ran = script.arg("/dev/null").stdin(std::process::Stdio::null()).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+        let screen = String::from_utf8(ran.stdout).unwrap();
+        assert!(screen.contains("by reason"), "{screen}");
+        screen.lines().map(|line| line.trim_end_matches('\r').chars().count()).max().unwrap()
+    };
+    // Wider than that, bars say no more.
+    for (width, used) in [(40, 40), (67, 67), (110, 110), (300, 120)] {
+        assert_eq!(longest(width), used);
+    }
 }

@@ -105,10 +105,10 @@ impl Listener for Teller {
     fn told(&self, told: &Told) {
         self.count(told).fetch_add(1, Ordering::Relaxed);
         let printed = match (&told.fate, self.json) {
-            (_, true) => self.bar.beside(|| out::line(json(told))),
+            (_, true) => out::line(json(told)),
             // They are as many as there are letters, and the bar counts them.
             (Fate::Completed | Fate::Sent(_), false) => Ok(()),
-            (_, false) => self.bar.beside(|| out::line(for_people(told))),
+            (_, false) => out::line(for_people(told)),
         };
         if printed.is_err() {
             self.unprinted.fetch_add(1, Ordering::Relaxed);
@@ -122,10 +122,7 @@ impl Listener for Teller {
     }
 
     fn trouble(&self, what: &str) {
-        let _ = self.bar.beside(|| {
-            out::complain(what);
-            Ok(())
-        });
+        out::complain(what);
     }
 }
 
