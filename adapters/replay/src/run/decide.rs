@@ -106,3 +106,6 @@ fn effect(entries: &[LedgerEntry]) -> Option<Decision> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

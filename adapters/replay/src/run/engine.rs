@@ -312,7 +312,9 @@ impl<'a> JournalSource<'a> {
         let mut batch = Vec::new();
         // Dropped in mid-wait, it is still among those begun.
         let Some(first) = self.taken_turn(now) else { return batch };
-        self.order.pace.one(self.engine.clock()).await;
+        if !self.order.pace.one(self.engine.clock(), &self.stop).await {
+            return batch;
+        }
         batch.push(first);
         while batch.len() < max {
             let Some(next) = self.taken_turn(now) else { break };

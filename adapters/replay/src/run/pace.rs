@@ -4,12 +4,16 @@ use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use futures_util::future::{Either, select};
 use governor::clock::{Clock as _, MonotonicClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use taskwatch_core::ports::Clock;
+use taskwatch_core::stop::Stop;
 
-/// So much of a wait that took too long is made up for.
-const SLACK: Duration = Duration::from_millis(20);
+/// So much of waits that took too long is made up for. Timers are late by a millisecond, which must be little beside the
+/// longest period that has no slack.
+const SLACK: Duration = Duration::from_millis(40);
 
 /// How many letters may start in which time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,25 +50,28 @@ impl FromStr for Rate {
 pub struct Pace(Option<DefaultDirectRateLimiter>);
 
 impl Pace {
-    /// At this rate, evenly from the first one on; without one, as they come.
+    /// At this rate, evenly but for the first few where they come fast; without one, as they come.
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
         Self(rate.map(|rate| {
             let burst = SLACK.as_nanos() / rate.period.as_nanos().max(1);
-            let burst = u32::try_from(burst).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
+            let burst = NonZeroU32::MIN.saturating_add(u32::try_from(burst).unwrap_or(u32::MAX));
             let quota = Quota::with_period(rate.period);
             // The rate is in bounds: a period is never nothing.
             RateLimiter::direct(quota.unwrap_or(Quota::per_second(burst)).allow_burst(burst))
         }))
     }
 
-    /// Waits until one may go; dropped, it has not gone.
-    pub async fn one(&self, clock: &dyn Clock) {
-        let Some(limiter) = &self.0 else { return };
-        while let Err(not_yet) = limiter.check() {
+    /// Waits until one may go, or `stop` is set; answers whether one has gone. Dropped, none has.
+    pub async fn one(&self, clock: &dyn Clock, stop: &Stop) -> bool {
+        let Some(limiter) = &self.0 else { return !stop.is_set() };
+        while !stop.is_set() {
+            let Err(not_yet) = limiter.check() else { return true };
             let wait = not_yet.wait_time_from(MonotonicClock.now());
-            clock.sleep(wait.max(Duration::from_micros(100))).await;
+            let slept = clock.sleep(wait.max(Duration::from_micros(100)));
+            let (Either::Left(_) | Either::Right(_)) = select(slept, stop.wait().boxed()).await;
         }
+        false
     }
 
     /// Whether another may go at once; if so, it has gone.

@@ -134,10 +134,9 @@ impl Sending<'_> {
             self.note(over).await?;
             let mut rest = &going[..];
             while let Some((_, more)) = rest.split_first() {
-                if stop.is_set() {
+                if !self.pace.one(self.engine.clock(), stop).await {
                     break;
                 }
-                self.pace.one(self.engine.clock()).await;
                 let also = more.iter().take(AT_ONCE - 1).take_while(|_| self.pace.one_more()).count();
                 self.send(&rest[..=also], stop).await?;
                 rest = &rest[also + 1..];

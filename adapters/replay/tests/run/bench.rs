@@ -121,10 +121,19 @@ impl Bench {
 
     /// So many at once.
     pub(crate) fn with(concurrency: usize) -> Self {
+        Self::of(Policy { concurrency, ..policy() })
+    }
+
+    /// Which gives what runs more time to end than a test has.
+    pub(crate) fn draining() -> Self {
+        Self::of(Policy { drain: 1000 * HOUR, ..policy() })
+    }
+
+    fn of(policy: Policy) -> Self {
         let clock = Fast::new(1000);
         let store = Arc::new(Faulty::new(MemoryStore::with_clock(Arc::new(clock))));
         let script = Arc::new(Script::default());
-        let engine = engine(&store, &script, clock, Policy { concurrency, ..policy() });
+        let engine = engine(&store, &script, clock, policy);
         Self { folder: tempfile::tempdir().unwrap(), clock, store, script, engine }
     }
 

@@ -200,7 +200,7 @@ async fn a_run_that_is_stopped_leaves_the_rest_free() {
 
 #[tokio::test]
 async fn whoever_waits_for_the_rate_hears_of_a_stop() {
-    let bench = Bench::new();
+    let bench = Bench::draining();
     let tasks = bench.tasks(3).await;
     bench.script.next(tasks[0], Step::Stop);
     let journal = bench.journal(&tasks.iter().map(|task| about(*task)).collect::<Vec<_>>()).await;

@@ -20,21 +20,21 @@ use crate::work;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Without --yes it looks and says what it would do. Each letter is first judged by its task's row and
-ledger: what was completed or cancelled meanwhile is dropped, what nobody can work is left alone, and
-what may have run half is left alone where the task must not run twice. Failed tasks are put back, by
-whom and why.
+Without --yes it looks and says what it would do. Each letter is first judged by its task's row
+and ledger: what was completed or cancelled meanwhile is dropped, what nobody can work is left
+alone, and what may have run half is left alone where the task must not run twice. Failed tasks
+are put back, by whom and why.
 
-With --yes, the messages of a queue are first moved into a journal on this machine; they leave the
-queue only when they are there. Interrupted or killed, the same command goes on where it was. What is
-not replayed stays in the journal: --status shows it, --abandon puts it back on its queue.
+With --yes, the messages of a queue are first moved into a journal on this machine; they leave
+the queue only when they are there. Interrupted or killed, the same command goes on where it
+was. What is not replayed stays in the journal: --status shows it, --abandon puts it back.
 
 Examples:
   taskwatch replay arn:aws:sqs:eu-west-1:123456789012:tasks-dead
   taskwatch replay QUEUE --cause timeout --limit 10 --to-queue --reason 'it is back' --yes
-  taskwatch replay QUEUE --query \"priority=='high'\" --rate 20/s --yes --command -- ./send-invoice
+  taskwatch replay QUEUE --query \"priority=='high'\" --rate 20/s --yes --command -- ./work
   taskwatch replay dead.jsonl --class failed --edit '{\"region\": \"eu-west-1\"}' --to QUEUE --yes
-  aws sqs receive-message --queue-url ... | taskwatch replay - --yes --http https://work.example/")]
+  aws sqs receive-message ... | taskwatch replay - --yes --http https://work.example/")]
 pub(crate) struct Replay {
     #[command(flatten)]
     source: SourceArgs,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use taskwatch_core::transition::EventKind::{Abandoned, Added, Completed, Failed, Replayed, Started};
 
-use crate::place::{Database, Fifo, Kind, Maria, POISON, Place, Sqlite, Standard};
+use crate::place::{Database, Kind, POISON, Place};
 
 const GARBAGE: &str = "{ this was never an announcement";
 
@@ -37,7 +37,7 @@ fn by_task(letters: &[Value], field: &str) -> BTreeMap<Option<i64>, String> {
     letters.iter().map(|letter| (letter["task"].as_i64(), letter[field].as_str().unwrap().to_owned())).collect()
 }
 
-fn each_after_its_kind(database: Database, kind: Kind) {
+pub(crate) fn each_after_its_kind(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     let uncertain = abandoned(&place);
     let failed = place.add(POISON, 2);
@@ -119,12 +119,4 @@ fn each_after_its_kind(database: Database, kind: Kind) {
     bodies.sort_unstable();
     assert_eq!(bodies, [GARBAGE.to_owned(), announced(missing)]);
     assert_eq!(place.journal()["kept"], 0);
-}
-
-#[test]
-fn each_letter_is_dealt_with_after_its_kind() {
-    std::thread::scope(|scope| {
-        scope.spawn(|| each_after_its_kind(Sqlite, Fifo));
-        scope.spawn(|| each_after_its_kind(Maria, Standard));
-    });
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Replayed, Started};
 
-use crate::place::{Database, Fifo, Kind, Maria, Place, Sqlite, Standard};
+use crate::place::{Database, Fifo, Kind, Place};
 use crate::programs::Running;
 
 const LETTERS: usize = 200;
@@ -101,7 +101,7 @@ fn each_had_one_effect(place: &Place) {
     place.each_completed_once(1);
 }
 
-fn killed_while_it_works_here(database: Database, kind: Kind) {
+pub(crate) fn working(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     place.poisoned(LETTERS);
     killed_at_work(&place, &HERE, "completed");
@@ -110,17 +110,7 @@ fn killed_while_it_works_here(database: Database, kind: Kind) {
     assert_eq!(status["settled"]["completed"], LETTERS, "{status}");
 }
 
-#[test]
-fn killed_while_it_works_letters_here_it_goes_on() {
-    killed_while_it_works_here(Maria, Standard);
-}
-
-#[test]
-fn killed_while_it_works_letters_of_groups_here_it_goes_on() {
-    killed_while_it_works_here(Sqlite, Fifo);
-}
-
-fn killed_while_it_sends(database: Database, kind: Kind) {
+pub(crate) fn sending(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     place.poisoned(LETTERS);
     // At a rate, so that there is something to kill.
@@ -142,20 +132,9 @@ fn killed_while_it_sends(database: Database, kind: Kind) {
     assert_eq!(place.waiting(&place.dead), 0);
 }
 
-#[test]
-fn killed_while_it_sends_letters_it_goes_on() {
-    killed_while_it_sends(Sqlite, Standard);
-}
-
-#[test]
-fn killed_while_it_sends_letters_of_groups_it_goes_on() {
-    killed_while_it_sends(Maria, Fifo);
-}
-
 /// While messages are taken off the queue. What a killed run had received is hidden: the last one waits for it.
-#[test]
-fn killed_while_it_takes_letters_off_the_queue_it_goes_on() {
-    let place = Place::new(Sqlite, Standard);
+pub(crate) fn taking(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
     place.poisoned(LETTERS);
     let mut dice = Dice::new();
     let mut killed = 0;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Replayed, Started};
 
-use crate::place::{Database, Fifo, Kind, Maria, POISON, Place, Sqlite, Standard, shell};
+use crate::place::{Database, Kind, POISON, Place, shell};
 
 /// Receives what is on the queue, says nothing, and so on until SQS has given it all up.
 fn ignore(place: &Place, count: usize) {
@@ -15,7 +15,7 @@ fn ignore(place: &Place, count: usize) {
     });
 }
 
-fn redriven(database: Database, kind: Kind) {
+pub(crate) fn redriven(database: Database, kind: Kind) {
     let place = Place::redriving(database, kind);
     // Nobody has ever begun these.
     let never_ran = place.add("nobody came to it", 4);
@@ -50,12 +50,4 @@ fn redriven(database: Database, kind: Kind) {
     assert_eq!((place.waiting(&place.queue), place.waiting(&place.dead)), (0, 0));
     assert_eq!(place.journal()["sent"], json!(4));
     place.each_completed_once(1);
-}
-
-#[test]
-fn what_sqs_has_given_up_by_itself_goes_the_same_ways() {
-    std::thread::scope(|scope| {
-        scope.spawn(|| redriven(Maria, Standard));
-        scope.spawn(|| redriven(Sqlite, Fifo));
-    });
 }

@@ -7,7 +7,7 @@ use taskwatch_core::ledger::Source;
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Replayed, Started};
 use taskwatch_testbed::Front;
 
-use crate::place::{Database, Fifo, Kind, Maria, POISON, Place, Sqlite, Standard};
+use crate::place::{Database, Fifo, Kind, POISON, Place};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
@@ -15,7 +15,7 @@ const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd
 /// What works everything.
 const HERE: [&str; 5] = ["--command", "--", "/bin/sh", "-c", "exit 0"];
 
-fn looked_at_and_worked_here(database: Database, kind: Kind) {
+pub(crate) fn looked_at_and_worked_here(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     let good = place.add("good", 3);
     let poison = place.add(POISON, 12);
@@ -65,12 +65,6 @@ fn looked_at_and_worked_here(database: Database, kind: Kind) {
     assert_eq!(place.records(), after, "once more is nothing more");
 }
 
-#[test]
-fn letters_are_looked_at_and_then_worked_here() {
-    looked_at_and_worked_here(Sqlite, Standard);
-    looked_at_and_worked_here(Maria, Fifo);
-}
-
 /// A front that keeps what is sent.
 fn listening(place: &Place) -> (Front, Arc<Mutex<Vec<Value>>>) {
     let front = Front::before(place.aws).unwrap();
@@ -105,7 +99,7 @@ fn announce_fully(place: &Place, task: i64, group: &str, is_traced_by_xray: bool
     place.send(&place.queue, &json!({ "task_id": task, "title": "x", "description": null }).to_string(), &more);
 }
 
-fn sent_back(database: Database, kind: Kind) {
+pub(crate) fn sent_back(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     let tasks = place.add_with(POISON, 6, &[]);
     for task in &tasks {
@@ -161,14 +155,8 @@ fn sent_back(database: Database, kind: Kind) {
     place.each_completed_once(1);
 }
 
-#[test]
-fn letters_go_back_to_their_queue_with_all_that_they_carry() {
-    sent_back(Maria, Standard);
-    sent_back(Sqlite, Fifo);
-}
-
 /// As a user has it who has not found the cause yet.
-fn in_circles(database: Database, kind: Kind) {
+pub(crate) fn in_circles(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     let tasks = place.add(POISON, 4);
     place.work(&[], 4, 0);
@@ -200,15 +188,9 @@ fn in_circles(database: Database, kind: Kind) {
     place.each_completed_once(3);
 }
 
-#[test]
-fn what_fails_again_is_a_dead_letter_again_and_does_not_go_in_circles() {
-    in_circles(Sqlite, Standard);
-    in_circles(Maria, Fifo);
-}
-
-#[test]
-fn what_fails_again_here_is_taken_up_again_when_somebody_says_so() {
-    let place = Place::new(Sqlite, Standard);
+/// Letters whose tasks fail again here stay in the journal, and are left alone until somebody says otherwise.
+pub(crate) fn again(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
     place.poisoned(3);
     let fails = ["--command", "--", "/bin/sh", "-c", "exit 65"];
     let yes = ["--yes", "--set", "replay.max_replays=2"];

@@ -4,16 +4,15 @@ use std::fs;
 
 use serde_json::json;
 
-use crate::place::{Fifo, Maria, Place, Sqlite, Standard};
+use crate::place::{Database, Kind, Place};
 use crate::programs::Running;
 
 /// A replay that works four letters for as long as it is let.
 const LONG: [&str; 7] =
     ["--yes", "--simulate", "--set", "handler.simulate_duration=1h", "--set", "worker.lease=1s", "--concurrency=4"];
 
-#[test]
-fn a_second_replay_of_a_queue_is_refused_and_names_the_first() {
-    let place = Place::new(Maria, Standard);
+pub(crate) fn second(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
     place.poisoned(10);
     let mut first = Running::start(&mut place.taskwatch(&place.replaying(&LONG)));
     place.until("at work", || place.statuses().get("In Progress") == Some(&4));
@@ -39,9 +38,8 @@ fn a_second_replay_of_a_queue_is_refused_and_names_the_first() {
     assert_eq!(place.journal()["settled"]["completed"], 10);
 }
 
-#[test]
-fn what_is_left_of_a_killed_replay_is_put_back() {
-    let place = Place::new(Sqlite, Fifo);
+pub(crate) fn abandoned(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
     let tasks = place.poisoned(10);
     let limited = place.replay(&["--yes", "--limit", "3", "--simulate"]).ends(0).says("3 completed");
     assert!(limited.stdout.contains("0 stay in the journal"), "no more has left the queue: {}", limited.stdout);
@@ -63,9 +61,8 @@ fn what_is_left_of_a_killed_replay_is_put_back() {
     assert_eq!(place.waiting(&place.dead), 0);
 }
 
-#[test]
-fn a_journal_of_another_queue_is_refused_by_name() {
-    let (one, other) = (Place::new(Sqlite, Standard), Place::new(Sqlite, Standard));
+pub(crate) fn another_queue(database: Database, kind: Kind) {
+    let (one, other) = (Place::new(database, kind), Place::new(database, kind));
     one.poisoned(2);
     other.poisoned(2);
     let journal = one.path("some.journal");
@@ -80,7 +77,8 @@ fn a_journal_of_another_queue_is_refused_by_name() {
     assert_eq!(fs::read(&journal).unwrap(), before);
     assert_eq!(other.counts(&other.dead), (2, 0));
     // Nor is a file that is none.
-    let other_file = other.path("tasks.db");
+    let other_file = other.path("other.journal");
+    fs::write(&other_file, "minutes of the meeting").unwrap();
     let refused = other.replay(&["--yes", "--simulate", "--journal", &other_file]).ends(5);
     assert!(refused.stderr.contains("as a journal"), "{}", refused.stderr);
     other.books_balance();

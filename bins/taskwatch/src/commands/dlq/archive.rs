@@ -13,9 +13,10 @@ use crate::work;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The archive has one SQS record per line, with attributes, as Lambda test events and replay read them.
-It stands under its name when all of it is on disk. Letters of a queue are first taken into a journal,
-where they stay to be replayed: without --yes this says what it would do. A file stays as it is.
+The archive has one SQS record per line, with attributes, as Lambda test events and replay read
+them. It stands under its name when all of it is on disk. Letters of a queue are first taken
+into a journal, where they stay to be replayed: without --yes this says what it would do. A file
+stays as it is.
 
 Examples:
   taskwatch dlq archive QUEUE --to letters.jsonl --yes

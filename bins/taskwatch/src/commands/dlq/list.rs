@@ -17,8 +17,8 @@ use crate::work;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A letter has the number of its entry in the journal; one that is still on the queue was only looked
-at, and is called q1, q2, ... for this once.
+A letter has the number of its entry in the journal; one that is still on the queue was only
+looked at, and is called q1, q2, ... for this once.
 
 Examples:
   taskwatch dlq list QUEUE --cause timeout --limit 20

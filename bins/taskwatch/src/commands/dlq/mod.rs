@@ -20,9 +20,9 @@ use crate::letters::SourceArgs;
 #[derive(Debug, Args)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 #[command(after_help = "\
-Dead letters are on a queue, in a file, or in the journal into which replay, archive and purge take
-them with --yes. SQS has no way to look at a message without receiving it: whoever looks at a queue
-hides its messages for a moment, and counts as one of their receives.
+Dead letters are on a queue, in a file, or in the journal into which replay, archive and purge
+take them with --yes. SQS has no way to look at a message without receiving it: whoever looks at
+a queue hides its messages for a moment, and counts as one of their receives.
 
 Examples:
   taskwatch dlq list arn:aws:sqs:eu-west-1:123456789012:tasks-dead --class failed

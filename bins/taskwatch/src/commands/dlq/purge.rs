@@ -20,9 +20,10 @@ const AT_ONCE: usize = 500;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Letters are taken off the queue into the journal, written to an archive, and only when that is on disk
-closed in the journal: no replay takes them up again. Those that the filter leaves out stay open in
-the journal; `taskwatch replay SOURCE --abandon` puts them back on the queue. A file stays as it is.
+Letters are taken off the queue into the journal, written to an archive, and only when that is
+on disk closed in the journal: no replay takes them up again. Those that the filter leaves out
+stay open in the journal; `taskwatch replay SOURCE --abandon` puts them back on the queue. A
+file stays as it is.
 
 Examples:
   taskwatch dlq purge QUEUE --class completed --class cancelled

@@ -23,8 +23,8 @@ const DAYS: usize = 31;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Reasons that differ in numbers, ids and quoted names alone are counted together. A letter's day is the
-one on which it was given up, else sent, else captured, UTC.
+Reasons that differ in numbers, ids and quoted names alone are counted together. A letter's day
+is the one on which it was given up, else sent, else captured, UTC.
 
 Examples:
   taskwatch dlq stats QUEUE
