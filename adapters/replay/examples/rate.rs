@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p taskwatch-replay --example rate [RATE...]`, each for four seconds.
 
+#![expect(clippy::print_stdout, reason = "figures for people")]
+
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -85,6 +85,10 @@ struct State {
     releases: Vec<(EntryNumber, String)>,
     is_exhausted: bool,
     failing_since: Option<Timestamp>,
+    /// Since when what does the work cannot be reached.
+    unreached_since: Option<Timestamp>,
+    /// It could not for too long: nothing more is begun.
+    gives_up: bool,
     failure: Option<RunError>,
 }
 
@@ -107,7 +111,7 @@ impl<'a> JournalSource<'a> {
         stop: Stop,
         listener: &'a dyn Listener,
     ) -> Self {
-        let (plan, answered) = (tokio::sync::Mutex::new(plan), Notify::new());
+        let (plan, answered) = (tokio::sync::Mutex::new(plan.at_most(order.pace.in_a_second())), Notify::new());
         let (state, without_database) = (Mutex::default(), AtomicU64::new(0));
         Self { journal, engine, records, plan, order, stop, listener, answered, state, without_database }
     }
@@ -261,7 +265,7 @@ impl<'a> JournalSource<'a> {
             begun.waited = begun.waited.saturating_add(wait);
             begun.waited <= patience
         });
-        if may_wait && !self.stop.is_set() {
+        if may_wait && !state.gives_up && !self.stop.is_set() {
             state.turns.again(delivery, self.now() + wait);
         } else {
             self.for_later(state, &delivery, why, Some(wait));
@@ -282,6 +286,16 @@ impl<'a> JournalSource<'a> {
         let mut state = self.state();
         if matches!(why, Why::StoreFailed(_) | Why::StoreRefused(_)) {
             self.without_database.fetch_add(1, Ordering::Relaxed);
+        }
+        match (&why, &answer) {
+            // Most likely it is so for all letters, each of which would wait for as long.
+            (Why::Released(_), Answer::RetryAfter(wait)) if !wait.is_zero() => {
+                let now = self.now();
+                let since = *state.unreached_since.get_or_insert(now);
+                state.gives_up |= now.since(since) > self.order.patience;
+            }
+            (Why::Completed | Why::Dead(_) | Why::WillRetry(_), _) => state.unreached_since = None,
+            _ => {}
         }
         match (&why, &answer) {
             (Why::Completed, _) => self.settled(&mut state, &delivery, Outcome::Completed, Fate::Completed),
@@ -392,7 +406,7 @@ fn taken(state: &mut State, delivery: &Delivery) -> Option<(EntryNumber, Begun)>
 impl EventSource for JournalSource<'_> {
     async fn receive(&self, max: usize) -> Result<Option<Vec<Delivery>>, SourceError> {
         loop {
-            if self.stop.is_set() {
+            if self.stop.is_set() || self.state().gives_up {
                 // What has not been handed over is given back at the end.
                 return Ok(None);
             }

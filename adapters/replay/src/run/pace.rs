@@ -47,7 +47,7 @@ impl FromStr for Rate {
 
 /// Lets letters go at a rate, or as they come.
 #[derive(Debug)]
-pub struct Pace(Option<DefaultDirectRateLimiter>);
+pub struct Pace(Option<(DefaultDirectRateLimiter, Rate)>);
 
 impl Pace {
     /// At this rate, evenly but for the first few where they come fast; without one, as they come.
@@ -58,13 +58,19 @@ impl Pace {
             let burst = NonZeroU32::MIN.saturating_add(u32::try_from(burst).unwrap_or(u32::MAX));
             let quota = Quota::with_period(rate.period);
             // The rate is in bounds: a period is never nothing.
-            RateLimiter::direct(quota.unwrap_or(Quota::per_second(burst)).allow_burst(burst))
+            (RateLimiter::direct(quota.unwrap_or(Quota::per_second(burst)).allow_burst(burst)), rate)
         }))
+    }
+
+    /// How many go within a second.
+    pub(super) fn in_a_second(&self) -> usize {
+        let Some((_, rate)) = &self.0 else { return usize::MAX };
+        usize::try_from(Duration::from_secs(1).as_nanos() / rate.period.as_nanos().max(1)).unwrap_or(usize::MAX)
     }
 
     /// Waits until one may go, or `stop` is set; answers whether one has gone. Dropped, none has.
     pub async fn one(&self, clock: &dyn Clock, stop: &Stop) -> bool {
-        let Some(limiter) = &self.0 else { return !stop.is_set() };
+        let Some((limiter, _)) = &self.0 else { return !stop.is_set() };
         while !stop.is_set() {
             let Err(not_yet) = limiter.check() else { return true };
             let wait = not_yet.wait_time_from(MonotonicClock.now());
@@ -77,7 +83,7 @@ impl Pace {
     /// Whether another may go at once; if so, it has gone.
     #[must_use]
     pub fn one_more(&self) -> bool {
-        self.0.as_ref().is_none_or(|limiter| limiter.check().is_ok())
+        self.0.as_ref().is_none_or(|(limiter, _)| limiter.check().is_ok())
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Plan<'a> {
     rules: &'a Rules,
     /// At most so many more may go.
     left: u64,
+    /// So many are looked up at once.
+    page: usize,
     after: Option<EntryNumber>,
     /// Tasks of which a letter goes, or has gone, in this run.
     met: RoaringTreemap,
@@ -68,7 +70,13 @@ impl<'a> Plan<'a> {
         limit: Option<u64>,
     ) -> Self {
         let left = limit.unwrap_or(u64::MAX);
-        Self { journal, filter, edit, rules, left, after: None, met: RoaringTreemap::new(), passed: 0 }
+        Self { journal, filter, edit, rules, left, page: PAGE, after: None, met: RoaringTreemap::new(), passed: 0 }
+    }
+
+    /// The same, so many at a time at most: whoever goes slowly does not put tasks back long before their turn, since others
+    /// may find them then.
+    pub(super) fn at_most(self, page: usize) -> Self {
+        Self { page: page.clamp(1, PAGE), ..self }
     }
 
     /// How many letters have been looked at.
@@ -85,7 +93,7 @@ impl<'a> Plan<'a> {
         if self.left == 0 {
             return Ok(None);
         }
-        let page = self.journal.unfinished(self.after, PAGE).await?;
+        let page = self.journal.unfinished(self.after, self.page).await?;
         let Some(last) = page.last().map(|entry| entry.number) else { return Ok(None) };
         let looked_at = page.len() as u64;
         let read: Vec<_> = page.into_iter().map(|entry| self.read(entry)).collect();

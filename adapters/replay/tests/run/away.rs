@@ -39,7 +39,7 @@ async fn a_database_that_comes_back_costs_nothing_wherever_it_was_away() {
     assert!(calls >= LEAST, "{calls}");
     for fault in [Fault::Away, Fault::Unconfirmed] {
         for first in 0..calls {
-            let bench = Bench::with(1);
+            let bench = Bench::slow();
             let (tasks, journal) = three(&bench).await;
             bench.store.fail(first..first + 3, fault);
             let ran = bench.run(&journal, How::default()).await;

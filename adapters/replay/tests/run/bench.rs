@@ -67,6 +67,8 @@ pub(crate) struct How {
     pub(crate) pace: Option<&'static str>,
     pub(crate) why: String,
     pub(crate) stop: Stop,
+    /// The database does, with the first letter that is told of.
+    pub(crate) comes_back: bool,
 }
 
 impl Default for How {
@@ -80,6 +82,7 @@ impl Default for How {
             pace: None,
             why: "tests: because".to_owned(),
             stop: Stop::never(),
+            comes_back: false,
         }
     }
 }
@@ -119,18 +122,23 @@ impl Bench {
         Self::with(4)
     }
 
+    /// A second is ten, so that patience does not end while the machine is busy. One at a time.
+    pub(crate) fn slow() -> Self {
+        Self::of(Policy { concurrency: 1, ..policy() }, 100)
+    }
+
     /// So many at once.
     pub(crate) fn with(concurrency: usize) -> Self {
-        Self::of(Policy { concurrency, ..policy() })
+        Self::of(Policy { concurrency, ..policy() }, 1000)
     }
 
-    /// Which gives what runs more time to end than a test has.
+    /// Which gives what runs more time to end than a test has. A second is a tenth: an hour is longer than any test.
     pub(crate) fn draining() -> Self {
-        Self::of(Policy { drain: 1000 * HOUR, ..policy() })
+        Self::of(Policy { drain: 1000 * HOUR, ..policy() }, 10)
     }
 
-    fn of(policy: Policy) -> Self {
-        let clock = Fast::new(1000);
+    fn of(policy: Policy, times: u32) -> Self {
+        let clock = Fast::new(times);
         let store = Arc::new(Faulty::new(MemoryStore::with_clock(Arc::new(clock))));
         let script = Arc::new(Script::default());
         let engine = engine(&store, &script, clock, policy);
@@ -223,7 +231,8 @@ impl Bench {
 
     /// Until the engine has no more.
     pub(crate) async fn run(&self, journal: &Journal, how: How) -> Ran {
-        let heard = Heard::default();
+        let mut heard = Heard::default();
+        heard.comes_back = how.comes_back.then(|| Arc::clone(&self.store));
         let plan = Plan::new(journal, &how.filter, how.edit.as_ref(), &how.rules, how.limit);
         let order = Order { why: how.why.clone(), patience: how.patience, pace: how.pace() };
         let records: &Faulty = &self.store;

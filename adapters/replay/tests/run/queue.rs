@@ -197,7 +197,7 @@ async fn what_certainly_was_not_sent_is_free_again() {
 async fn a_database_that_is_away_is_waited_for_and_nothing_is_sent_without_it() {
     // The look fails, and ends the run; the putting back is tried again.
     for (calls, is_sent) in [(0..1, false), (1..4, true), (1..usize::MAX, false)] {
-        let bench = Bench::new();
+        let bench = Bench::slow();
         let task = bench.failed().await;
         let journal = bench.journal(&[about(task)]).await;
         bench.store.fail(calls.clone(), Fault::Away);
@@ -215,14 +215,14 @@ async fn a_database_that_is_away_is_waited_for_and_nothing_is_sent_without_it() 
 
 #[tokio::test]
 async fn a_limit_holds_and_whoever_waits_for_the_rate_hears_of_a_stop() {
-    let bench = Bench::new();
+    let bench = Bench::draining();
     let letters: Vec<_> = bench.tasks(4).await.into_iter().map(about).collect();
     let journal = bench.journal(&letters).await;
     let queue = Queue::default();
     let sent = send(&bench, &journal, &queue, &to_tasks(), How { limit: Some(1), ..How::default() }).await;
     assert_eq!(sent.names(), ["sent"]);
     let clock = bench.clock;
-    let stop = Stop::when(async move { taskwatch_core::ports::Clock::sleep(&clock, Duration::from_secs(100)).await });
+    let stop = Stop::when(async move { taskwatch_core::ports::Clock::sleep(&clock, Duration::from_secs(1)).await });
     let how = How { pace: Some("1/h"), stop, ..How::default() };
     let sent = tokio::time::timeout(Duration::from_secs(20), send(&bench, &journal, &queue, &to_tasks(), how)).await;
     let sent = sent.expect("it hears of the stop");

@@ -24,7 +24,7 @@ async fn each_letter_ends_as_its_task_allows() {
     let single = bench.add(NewTask { max_attempts: Some(1), ..NewTask::titled("Sweep") }).await;
     bench.abandon(single).await;
     let running = bench.task().await;
-    bench.vanish(running, HOUR).await;
+    bench.vanish(running, 12 * HOUR).await;
     let (fresh, failed, done, cancelled) =
         (bench.task().await, bench.failed().await, bench.task().await, bench.task().await);
     bench.deliver(done).await;
@@ -107,6 +107,23 @@ async fn a_limit_counts_what_goes() {
     assert_eq!((ran.names(), bench.script.ran().len()), (vec![], 2));
 }
 
+/// The same command goes on to its limit and not beyond.
+#[tokio::test]
+async fn a_limit_counts_what_a_killed_run_had_done() {
+    let bench = Bench::new();
+    let tasks = bench.tasks(3).await;
+    let journal = bench.journal(&tasks.iter().map(|task| about(*task)).collect::<Vec<_>>()).await;
+    journal.begin(&[1.into()], bench.clock.now()).await.unwrap();
+    bench.clock.sleep(SECOND).await;
+    bench.deliver(tasks[0]).await;
+    journal.close().await;
+    let journal = bench.open().await;
+    let ran = bench.run(&journal, How { limit: Some(2), ..How::default() }).await;
+    assert_eq!(ran.names(), [(1, "completed"), (2, "completed")]);
+    assert_eq!(states(&journal).await, [COMPLETED, COMPLETED, KEPT]);
+    assert_eq!(bench.script.ran(), [tasks[1].get()]);
+}
+
 #[tokio::test]
 async fn what_does_not_pass_the_filter_is_left_alone() {
     let bench = Bench::new();
@@ -176,6 +193,24 @@ async fn a_task_is_tried_again_as_long_as_patience_lasts() {
 }
 
 #[tokio::test]
+async fn a_handler_that_cannot_be_reached_ends_the_run_after_its_patience() {
+    let bench = Bench::with(2);
+    let tasks = bench.tasks(300).await;
+    for task in &tasks {
+        for _ in 0..100 {
+            bench.script.next(*task, Step::Fail(Failure::not_begun("no such command")));
+        }
+    }
+    let journal = bench.journal(&tasks.iter().map(|task| about(*task)).collect::<Vec<_>>()).await;
+    let ran = bench.run(&journal, How { patience: 30 * SECOND, ..How::default() }).await;
+    ran.result.as_ref().unwrap();
+    let tried = bench.script.ran().len();
+    assert!((2..300).contains(&tried), "each letter is waited for by itself: {tried}");
+    assert!(ran.fates.values().all(|fate| fate.name() == "later"), "{:?}", ran.fates);
+    assert_eq!(states(&journal).await, [KEPT; 300]);
+}
+
+#[tokio::test]
 async fn a_run_that_is_stopped_leaves_the_rest_free() {
     for step in [Step::Stop, Step::StopAndHang] {
         let bench = Bench::with(1);
@@ -199,15 +234,17 @@ async fn a_run_that_is_stopped_leaves_the_rest_free() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_the_rate_hears_of_a_stop() {
+async fn whoever_waits_for_the_rate_hears_of_a_stop_and_has_begun_little() {
     let bench = Bench::draining();
     let tasks = bench.tasks(3).await;
+    bench.fail(tasks[2]).await;
     bench.script.next(tasks[0], Step::Stop);
     let journal = bench.journal(&tasks.iter().map(|task| about(*task)).collect::<Vec<_>>()).await;
     let how = How { pace: Some("1/h"), stop: bench.stop(), ..How::default() };
     let ran = bench.run(&journal, how).await;
-    assert_eq!(ran.names(), [(1, "completed"), (2, "later"), (3, "later")]);
+    assert_eq!(ran.names(), [(1, "completed")]);
     assert_eq!(states(&journal).await, [COMPLETED, KEPT, KEPT]);
+    assert_eq!(bench.replays(tasks[2]).await, [""; 0], "put back before its turn, others would find it");
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ use taskwatch_core::task::{Task, TaskId};
 use taskwatch_replay::run::{Fate, Listener, Told};
 use tokio::sync::Notify;
 
+use crate::store::{Fault, Faulty};
+
 /// How an attempt goes.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
@@ -71,8 +73,8 @@ pub(crate) struct Heard {
     told: Mutex<Vec<Told>>,
     pub(crate) passed_over: Mutex<u64>,
     pub(crate) troubles: Mutex<Vec<String>>,
-    /// Set with the first that is told.
-    pub(crate) first: Arc<Notify>,
+    /// Is there again from the first that is told on.
+    pub(crate) comes_back: Option<Arc<Faulty>>,
 }
 
 impl Heard {
@@ -90,7 +92,9 @@ impl Heard {
 impl Listener for Heard {
     fn told(&self, told: &Told) {
         self.told.lock().unwrap().push(told.clone());
-        self.first.notify_one();
+        if let Some(store) = &self.comes_back {
+            store.fail(0..0, Fault::Away);
+        }
     }
 
     fn passed_over(&self, count: u64) {

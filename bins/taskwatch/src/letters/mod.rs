@@ -50,6 +50,17 @@ pub(crate) struct Found {
     pub(crate) queues: Option<Queues>,
 }
 
+/// What is known of a queue.
+pub(crate) struct Queue {
+    pub(crate) arn: String,
+    /// Messages that may be received, as SQS counts them.
+    pub(crate) visible: u64,
+    /// Messages that somebody has received.
+    pub(crate) hidden: u64,
+    /// Where its dead letters go.
+    pub(crate) dead_letters: Option<String>,
+}
+
 /// Letters to be looked at.
 pub(crate) struct Looked {
     /// Those that were taken off the queue before, or those of the file.

@@ -3,18 +3,11 @@
 use taskwatch_settings::Settings;
 use taskwatch_sqs_message::{PolledQueue, SendingQueue};
 
+use super::Queue;
 use crate::exit::Failed;
 
 /// There are none.
 pub(crate) enum Queues {}
-
-/// See the other build.
-pub(crate) struct Queue {
-    pub(crate) arn: String,
-    pub(crate) visible: u64,
-    pub(crate) hidden: u64,
-    pub(crate) dead_letters: Option<String>,
-}
 
 impl Queues {
     pub(crate) fn of(_: &Settings) -> Result<Self, Failed> {

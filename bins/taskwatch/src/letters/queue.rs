@@ -4,21 +4,11 @@ use taskwatch_settings::Settings;
 use taskwatch_sqs_message::{PolledQueue, SendingQueue};
 use taskwatch_sqs_queue::SqsQueues;
 
+use super::Queue;
 use crate::exit::Failed;
 
 /// SQS.
 pub(crate) struct Queues(SqsQueues);
-
-/// What is known of a queue.
-pub(crate) struct Queue {
-    pub(crate) arn: String,
-    /// Messages that may be received, as SQS counts them.
-    pub(crate) visible: u64,
-    /// Messages that somebody has received.
-    pub(crate) hidden: u64,
-    /// Where its dead letters go.
-    pub(crate) dead_letters: Option<String>,
-}
 
 impl Queues {
     pub(crate) fn of(settings: &Settings) -> Result<Self, Failed> {
