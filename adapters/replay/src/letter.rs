@@ -8,16 +8,9 @@ use serde_json::Value;
 use taskwatch_core::task::TaskId;
 use taskwatch_core::time::Timestamp;
 use taskwatch_core::trace::{TRACEPARENT, from_aws_header, from_traceparent};
-use taskwatch_sqs_message::{AttributeValue, OpenedBody, Received, Unreadable, open_body};
+use taskwatch_sqs_message::{AttributeValue, OpenedBody, Received, Unreadable, dead_letter, open_body};
 
 use crate::journal::{Content, Entry, EntryNumber, State};
-
-/// The attribute that says why nobody could work a message.
-pub const REASON_ATTRIBUTE: &str = "TaskwatchReason";
-/// The attribute that says when it was given up, in RFC 3339.
-pub const DIED_AT_ATTRIBUTE: &str = "TaskwatchAt";
-/// The attribute that names the queue it came from, by its ARN.
-pub const SOURCE_QUEUE_ATTRIBUTE: &str = "TaskwatchSourceQueue";
 
 /// What SQS itself says about the same, on what its redrive has moved.
 const REDRIVEN_FROM: &str = "DeadLetterQueueSourceArn";
@@ -35,17 +28,17 @@ pub struct Letter {
     pub body: Decoded,
     /// The task that it announces, or why that cannot be told.
     pub task: Result<TaskId, String>,
-    /// Why it was given up ([`REASON_ATTRIBUTE`]); what SQS moves by itself comes without.
+    /// Why it was given up ([`dead_letter::REASON`]); what SQS moves by itself comes without.
     pub reason: Option<String>,
     /// How often it had been received, the capture included; 1 where nobody says.
     pub receives: u32,
     /// When it was sent to the queue from which it was captured.
     pub sent_at: Option<Timestamp>,
-    /// When it was given up ([`DIED_AT_ATTRIBUTE`]).
+    /// When it was given up ([`dead_letter::AT`]).
     pub died_at: Option<Timestamp>,
     /// When it was captured.
     pub captured_at: Timestamp,
-    /// ARN of the queue on which it was given up: as [`SOURCE_QUEUE_ATTRIBUTE`] says, else SQS.
+    /// ARN of the queue on which it was given up: as [`dead_letter::SOURCE_QUEUE`] says, else SQS.
     pub source_queue: Option<String>,
     /// FIFO or fair-queue group.
     pub group: Option<String>,
@@ -126,9 +119,9 @@ impl Letter {
         let record = &message.record;
         let system = |name: &str| record.attributes.get(name).filter(|text| !text.is_empty());
         let said = |name: &str| record.message_attributes.get(name).filter(|text| !text.trim().is_empty());
-        self.reason = said(REASON_ATTRIBUTE).cloned();
-        self.died_at = said(DIED_AT_ATTRIBUTE).and_then(|text| moment(text));
-        self.source_queue = said(SOURCE_QUEUE_ATTRIBUTE).or_else(|| system(REDRIVEN_FROM)).cloned();
+        self.reason = said(dead_letter::REASON).cloned();
+        self.died_at = said(dead_letter::AT).and_then(|text| moment(text));
+        self.source_queue = said(dead_letter::SOURCE_QUEUE).or_else(|| system(REDRIVEN_FROM)).cloned();
         self.receives = record.receive_count();
         self.sent_at = record.sent_at();
         self.group = system("MessageGroupId").cloned();

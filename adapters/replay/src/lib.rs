@@ -39,7 +39,7 @@ pub use class::{Class, ClassKind, UnknownClass, classify, replays};
 pub use edit::{Edit, EditError, ParseEditError};
 pub use filter::{Filter, cause};
 pub use item::{BadInput, Format, Item, Place};
-pub use letter::{DIED_AT_ATTRIBUTE, Decoded, Letter, REASON_ATTRIBUTE, SOURCE_QUEUE_ATTRIBUTE};
+pub use letter::{Decoded, Letter};
 pub use lines::MAX_DOCUMENT_BYTES;
 pub use peek::Peek;
 pub use query::{MAX_QUERY_BYTES, MAX_QUERY_OPERATORS, Query, QueryError};

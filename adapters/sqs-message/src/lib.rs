@@ -27,6 +27,7 @@
 mod body;
 mod calls;
 mod comeback;
+pub mod dead_letter;
 mod limits;
 mod message;
 mod opened;

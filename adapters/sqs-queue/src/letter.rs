@@ -6,6 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use aws_sdk_sqs::error::BuildError;
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use taskwatch_core::time::Timestamp;
+use taskwatch_sqs_message::dead_letter::{self, AT, MESSAGE_ID, REASON, SOURCE_QUEUE, TASK};
 use taskwatch_sqs_message::{Attribute, AttributeValue, DeadLetter, Original};
 
 use crate::find::Target;
@@ -29,7 +30,7 @@ pub(crate) struct Letter<'a> {
 
 impl<'a> Letter<'a> {
     pub(crate) fn new(dead: &'a DeadLetter, target: &Target) -> Self {
-        let is_ours = |name: &str| NAMES.contains(&name);
+        let is_ours = |name: &str| dead_letter::ALL.contains(&name);
         let attributes = dead.original.attributes.iter();
         let own = attributes.filter(|(name, _)| !is_ours(name)).map(|(name, value)| (name.as_str(), value)).collect();
         let mut letter =
@@ -60,13 +61,6 @@ impl<'a> Letter<'a> {
         message::entry(id, self.original, self.attributes(), deduplication_id)
     }
 }
-
-const REASON: &str = "TaskwatchReason";
-const TASK: &str = "TaskwatchTask";
-const SOURCE_QUEUE: &str = "TaskwatchSourceQueue";
-const MESSAGE_ID: &str = "TaskwatchMessageId";
-const AT: &str = "TaskwatchAt";
-const NAMES: [&str; 5] = [REASON, TASK, SOURCE_QUEUE, MESSAGE_ID, AT];
 
 fn ours(dead: &DeadLetter, source: &str) -> Vec<(&'static str, Attribute)> {
     let typed = |data_type: &str, text: String| Attribute {

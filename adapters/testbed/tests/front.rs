@@ -54,4 +54,10 @@ fn calls_go_through_or_are_broken_as_told() {
     assert_eq!(send(&front, &queue).expect("an answer").0, 200);
     let calls = front.calls("SendMessage");
     assert_eq!((calls.all, calls.broken, front.all_calls()), (8, 5, calls));
+
+    assert_eq!(arrived(), 2);
+    front.answers("SendMessage", json!({ "MessageId": "of the front" }));
+    assert_eq!(send(&front, &queue).expect("an answer"), (200, json!({ "MessageId": "of the front" })));
+    front.breaks_all(&["SendMessage"], Fault::INTERNAL);
+    assert_eq!((send(&front, &queue).expect("an answer").0, arrived()), (500, 0), "what is broken is broken");
 }

@@ -12,6 +12,25 @@ use crate::{core_lint, debian, fuzz, generate, mariadb, python};
 /// Seconds. Enough for what any change breaks badly; to look longer, `cargo xtask fuzz`.
 const FUZZING: u32 = 15;
 
+/// The tests of the program with what the AWS SDK adds, beside those that it has without.
+const WITH_AWS: [&str; 12] = [
+    "--package",
+    "taskwatch",
+    "--features",
+    "aws",
+    "--test",
+    "announcing",
+    "--test",
+    "dead_letters",
+    "--test",
+    "dlq",
+    "--test",
+    "serve",
+];
+
+/// Packages of the programs that those tests start.
+const OTHERS: [&str; 2] = ["taskwatch-lambda", "taskwatch-worker"];
+
 /// Runs the steps; the first that fails ends it.
 pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> Result<()> {
     let mut steps = Steps::begin();
@@ -37,7 +56,10 @@ pub(crate) fn run(workspace: &Workspace, quick: bool, arguments: &[String]) -> R
     }
     let runs = runs(arguments);
     steps.step("build tests", || {
-        runs.iter().try_for_each(|words| run_command(cargo(&["test", "--no-run"]).args(words)))
+        runs.iter().try_for_each(|words| run_command(cargo(&["test", "--no-run"]).args(words)))?;
+        // Which the program's tests start as well; they would build them by themselves, each alone.
+        let others = if runs.iter().any(|words| words.starts_with(&WITH_AWS)) { &OTHERS[..] } else { &[] };
+        others.iter().try_for_each(|package| run_command(&mut cargo(&["build", "--package", package])))
     })?;
     let server = steps.step("start MariaDB", mariadb::start)?;
     let aws =
@@ -71,11 +93,7 @@ fn runs(arguments: &[String]) -> Vec<Vec<&str>> {
     let runs: &[&[&str]] = if names_packages {
         &[&[]]
     } else {
-        &[
-            &["--workspace", "--exclude", "taskwatch"],
-            &["--package", "taskwatch"],
-            &["--package", "taskwatch", "--features", "aws", "--test", "announcing", "--test", "serve"],
-        ]
+        &[&["--workspace", "--exclude", "taskwatch"], &["--package", "taskwatch"], &WITH_AWS]
     };
     runs.iter().map(|run| run.iter().copied().chain(arguments.iter().map(String::as_str)).collect()).collect()
 }

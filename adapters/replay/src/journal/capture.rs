@@ -149,6 +149,8 @@ impl Journal {
         let not_before = self.take_up(how, arn, queue, clock).await?;
         let drain = Drain::new(self, how, arn, queue, clock, stop, progress, not_before);
         let ends = join_all((0..how.receivers.clamp(1, 16)).map(|_| drain.receive())).await;
+        // What was received and could not be kept is hidden, and unknown.
+        let all_kept = ends.iter().all(|end| matches!(end, Ok(()) | Err(CaptureError::Receive(_))));
         let failed = ends.into_iter().find_map(Result::err);
         let done = drain.done();
         let mut transaction = self.database.begin(DOING).await?;
@@ -163,7 +165,7 @@ impl Journal {
                 .map_err(database)?;
             write::mark_deleted(&mut transaction, &gone).await.map_err(database)?;
         }
-        if failed.is_none() && (done.end == End::Drained || done.nothing_unknown) {
+        if failed.is_none() && done.end == End::Drained || all_kept && done.nothing_unknown {
             meta::remove(&mut transaction, meta::HIDING).await.map_err(database)?;
         }
         let undeleted: i64 =

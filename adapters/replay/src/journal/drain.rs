@@ -100,9 +100,10 @@ impl<'a> Drain<'a> {
                     self.take(batch, max, polled_at, deleted).await?;
                 }
                 Err(error) => {
-                    self.missed(max);
+                    let is_in_doubt = matches!(error, CallError::Unavailable { .. });
+                    self.missed(max, is_in_doubt);
                     failures += 1;
-                    if !matches!(error, CallError::Unavailable { .. }) || failures > REPEATS {
+                    if !is_in_doubt || failures > REPEATS {
                         return Err(CaptureError::Receive(error));
                     }
                     self.tell(Step::Failed);
@@ -238,12 +239,14 @@ impl<'a> Drain<'a> {
         }
     }
 
-    /// A poll failed: it may have hidden messages that nobody knows of.
-    fn missed(&self, max: usize) {
+    /// A poll failed: unless it was refused, it may have hidden messages that nobody knows of.
+    fn missed(&self, max: usize, is_in_doubt: bool) {
         let hidden_until = self.clock.now() + self.hidden_for();
         let mut shared = self.shared();
         shared.reserved -= max as u64;
-        shared.wait_until(hidden_until);
+        if is_in_doubt {
+            shared.wait_until(hidden_until);
+        }
     }
 
     pub(crate) fn done(&self) -> Done {

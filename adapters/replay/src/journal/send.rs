@@ -2,13 +2,13 @@
 
 use serde_json::json;
 use taskwatch_core::time::Timestamp;
-use taskwatch_sqs_message::{Attribute, AttributeValue, Outgoing};
+use taskwatch_sqs_message::{Attribute, AttributeValue, Outgoing, dead_letter};
 
-use super::Journal;
 use super::database::{DatabaseError, json as numbers_json};
 use super::entry::{Content, Entry, EntryNumber, SELECT, State};
 use super::identity::{ENTRY_ATTRIBUTE, name};
 use super::work::{WorkError, distinct};
+use super::{Journal, Source};
 
 const DOING: &str = "note what is sent";
 
@@ -111,7 +111,8 @@ impl Journal {
                 }
                 (found, _) => return Err(WorkError::NotNow { doing: "send", entry: entry.number, found }.into()),
             }
-            parcels.push(parcel(&self.id, entry, &dispatch.destination)?);
+            let goes_back = matches!(&self.source, Source::Queue(queue) if *queue == dispatch.destination);
+            parcels.push(parcel(&self.id, entry, &dispatch.destination, goes_back)?);
         }
         let rows = serde_json::Value::from(rows).to_string();
         let mut transaction = self.database.begin(DOING).await?;
@@ -165,7 +166,8 @@ impl Journal {
     }
 }
 
-fn parcel(journal: &str, entry: Entry, destination: &str) -> Result<Parcel, SendError> {
+/// With `goes_back`, it goes where it was a dead letter.
+fn parcel(journal: &str, entry: Entry, destination: &str, goes_back: bool) -> Result<Parcel, SendError> {
     let number = entry.number;
     let begun_before = if entry.state == State::Sending { entry.changed.map(|(at, _)| at) } else { None };
     let no_message = |why: &str| SendError::NoMessage { entry: number, why: why.to_owned() };
@@ -182,6 +184,10 @@ fn parcel(journal: &str, entry: Entry, destination: &str) -> Result<Parcel, Send
     message.record.message_id.get_or_insert_with(|| name(journal, number));
     let mut original = message.original().ok_or_else(|| no_message("it has no body, or too many attributes"))?;
     original.attributes.remove(ENTRY_ATTRIBUTE);
+    if !goes_back {
+        // Elsewhere it is no dead letter: what was said of it as one would be taken for the reason of the next time.
+        original.attributes.retain(|name, _| !dead_letter::ALL.contains(&name.as_str()));
+    }
     if original.attributes.len() < MAX_ATTRIBUTES {
         let value = AttributeValue::Text(name(journal, number));
         original.attributes.insert(ENTRY_ATTRIBUTE.to_owned(), Attribute { data_type: "String".to_owned(), value });

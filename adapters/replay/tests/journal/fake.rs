@@ -107,6 +107,8 @@ pub(crate) struct Fake {
     pub(crate) unhidable: AtomicUsize,
     /// So many receives fail after they have hidden what they would have brought.
     pub(crate) lost: AtomicUsize,
+    /// So many receives are refused, and bring and hide nothing.
+    pub(crate) refused: AtomicUsize,
     /// What a send answers, where it is not made (`false`) or made (`true`) all the same.
     pub(crate) trouble: Mutex<Option<(CallError, bool)>>,
 }
@@ -172,6 +174,9 @@ impl PolledQueue for At<'_> {
     async fn receive(&self, _: &str, poll: Poll) -> Result<Vec<Received>, CallError> {
         let Self(fake, time) = self;
         fake.polls.fetch_add(1, Ordering::SeqCst);
+        if one_of(&fake.refused) {
+            return Err(CallError::Refused { queue: ARN.to_owned(), why: "not now".to_owned() });
+        }
         let mut batch = Vec::new();
         let now = time.now();
         for held in fake.held.lock().unwrap().iter_mut().filter(|held| held.visible_at <= now).take(poll.max) {

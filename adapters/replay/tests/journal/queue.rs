@@ -144,6 +144,21 @@ async fn a_poll_whose_answer_was_lost_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_poll_that_was_refused_has_hidden_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (journal, fake, time) = (journal(folder.path()).await, Fake::with(3), Time::new());
+    fake.refused.store(100, Ordering::SeqCst);
+    let error = capture(&journal, &At(&fake, &time), &how()).await.unwrap_err();
+    assert!(matches!(&error, CaptureError::Receive(CallError::Refused { .. })), "{error}");
+    assert!(!Journal::status(journal.path()).await.unwrap().is_capturing);
+    fake.refused.store(0, Ordering::SeqCst);
+    let begun = time.now();
+    let done = capture(&journal, &At(&fake, &time), &how()).await.unwrap();
+    assert_eq!((done.new, done.end), (3, End::Drained));
+    assert!(time.now().since(begun) < how().hidden_for, "there was nothing to wait for");
+}
+
+#[tokio::test]
 async fn a_limit_after_a_failure_does_not_make_the_next_run_forget_what_is_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let (journal, fake, time) = (journal(folder.path()).await, Fake::with(30), Time::new());

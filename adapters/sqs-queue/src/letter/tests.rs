@@ -97,7 +97,7 @@ fn ours_give_way_to_the_size_one_by_one() {
         assert!(letter.bytes() <= MAX_BYTES);
         letter.ours.iter().map(|(name, _)| *name).collect::<Vec<_>>()
     };
-    assert_eq!(count(1_000), NAMES);
+    assert_eq!(count(1_000), dead_letter::ALL);
     assert_eq!(count(60), [REASON]);
     assert_eq!(count(0), [""; 0]);
     let large = dead(&"x".repeat(MAX_BYTES + 1), []);
@@ -106,13 +106,13 @@ fn ours_give_way_to_the_size_one_by_one() {
 
 #[test]
 fn what_an_earlier_journey_left_is_replaced() {
-    let old = NAMES.map(|name| (name.to_owned(), text("String", "old")));
+    let old = dead_letter::ALL.map(|name| (name.to_owned(), text("String", "old")));
     let dead = dead("x", numbered(5).chain(old));
     let letter = Letter::new(&dead, &target(false));
     let entry = letter.entry("0".to_owned()).unwrap();
     let attributes = entry.message_attributes().unwrap();
     assert_eq!(attributes.len(), 10);
-    assert!(NAMES.iter().all(|name| attributes[*name].string_value() != Some("old")), "{attributes:?}");
+    assert!(dead_letter::ALL.iter().all(|name| attributes[*name].string_value() != Some("old")), "{attributes:?}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_reason_has_only_what_sqs_takes() {
     assert_eq!(allowed(&"é".repeat(MAX_REASON_CHARS)), "é".repeat(MAX_REASON_CHARS));
     let long = allowed(&"é".repeat(MAX_REASON_CHARS + 1));
     assert!(long.chars().count() == MAX_REASON_CHARS && long.ends_with('…'));
-    for name in NAMES {
+    for name in dead_letter::ALL {
         assert!(name.starts_with("Taskwatch") && name.bytes().all(|byte| byte.is_ascii_alphanumeric()));
     }
 }

@@ -88,6 +88,8 @@ struct Shared {
     upstream: Authority,
     client: Client<HttpConnector, Full<Bytes>>,
     rule: RwLock<Arc<Rule>>,
+    /// By action.
+    answers: Mutex<BTreeMap<String, Value>>,
     calls: Mutex<BTreeMap<String, Calls>>,
     hang_up: Notify,
 }
@@ -110,6 +112,7 @@ impl Front {
             upstream: upstream.clone(),
             client: Client::builder(TokioExecutor::new()).build_http(),
             rule: RwLock::new(Arc::new(|_| None)),
+            answers: Mutex::default(),
             calls: Mutex::default(),
             hang_up: Notify::new(),
         });
@@ -159,6 +162,12 @@ impl Front {
         self.breaks(|_| None);
     }
 
+    /// From now on gives this answer to every call of this action that is not broken, in the place of the stand-in: to what
+    /// that does not know.
+    pub fn answers(&self, action: &str, answer: Value) {
+        lock(&self.shared.answers).insert(action.to_owned(), answer);
+    }
+
     /// Ends all connections that are open, idle or not. New ones may be opened.
     pub fn hangs_up(&self) {
         self.shared.hang_up.notify_waiters();
@@ -203,23 +212,22 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         Some(Fault::Refuse { status, code }) => {
             let status = StatusCode::from_u16(status).map_err(io::Error::other)?;
             let said = json!({ "__type": format!("com.amazonaws.sqs#{code}"), "message": "broken by the test" });
-            let mut answer = Response::new(whole(said.to_string().into()));
-            *answer.status_mut() = status;
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
-            Ok(answer)
+            Ok(json_answer(status, &said))
         }
         Some(Fault::Hang) => std::future::pending().await,
         Some(Fault::Cut) => Err(io::Error::other("cut")),
         Some(Fault::Lose) => Ok(shared.passed_on(head, body).await?.map(half)),
-        None => Ok(shared.passed_on(head, body).await?.map(whole)),
+        None => match shared.answer(&head.headers) {
+            Some(said) => Ok(json_answer(StatusCode::OK, &said)),
+            None => Ok(shared.passed_on(head, body).await?.map(whole)),
+        },
     }
 }
 
 impl Shared {
     fn judged(&self, headers: &HeaderMap, body: &[u8]) -> Option<Fault> {
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let action = text("x-amz-target").rsplit('.').next().unwrap_or_default();
-        let credential = text("authorization").split_once("Credential=").map_or("", |(_, rest)| rest);
+        let action = action(headers);
+        let credential = text(headers, "authorization").split_once("Credential=").map_or("", |(_, rest)| rest);
         let key = credential.split('/').next().unwrap_or_default();
         let request = serde_json::from_slice(body).unwrap_or_default();
         let rule = Arc::clone(&self.rule.read().unwrap_or_else(PoisonError::into_inner));
@@ -229,6 +237,10 @@ impl Shared {
         calls.all += 1;
         calls.broken += usize::from(fault.is_some());
         fault
+    }
+
+    fn answer(&self, headers: &HeaderMap) -> Option<Value> {
+        lock(&self.answers).get(action(headers)).cloned()
     }
 
     async fn passed_on(&self, mut head: Parts, body: Bytes) -> io::Result<Response<Bytes>> {
@@ -245,6 +257,21 @@ impl Shared {
         head.headers.insert(CONTENT_LENGTH, body.len().into());
         Ok(Response::from_parts(head, body))
     }
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn action(headers: &HeaderMap) -> &str {
+    text(headers, "x-amz-target").rsplit('.').next().unwrap_or_default()
+}
+
+fn json_answer(status: StatusCode, said: &Value) -> Response<Body> {
+    let mut answer = Response::new(whole(said.to_string().into()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0"));
+    answer
 }
 
 fn whole(body: Bytes) -> Body {

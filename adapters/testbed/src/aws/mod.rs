@@ -37,7 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// it (1.5.33):
 /// - a FIFO queue does not drop repetitions among what a topic delivers to it; the topic itself does;
 /// - a topic takes 256 KiB whatever its `MaximumMessageSize` says, and any subject;
-/// - a standard queue takes a deduplication id.
+/// - a standard queue takes a deduplication id;
+/// - it does not know `ListDeadLetterSourceQueues` (`Front::answers` may stand in for that);
+/// - `SendMessageBatch` drops `MessageSystemAttributes`, and the trace header with them; `SendMessage` keeps them.
 #[derive(Debug)]
 pub struct Aws {
     address: Address,

@@ -26,12 +26,12 @@ fn place() -> Place {
 }
 
 fn lines(ran: &Ran) -> Vec<Value> {
-    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
 }
 
 fn entries(place: &Place, task: &str, event: &str) -> Vec<Value> {
     let record = place.json(["show", task, "--json"]);
-    let entries = record["entries"].as_array().unwrap();
+    let entries = record["entries"].as_array().expect("its ledger");
     entries.iter().filter(|entry| entry["event"] == event).cloned().collect()
 }
 

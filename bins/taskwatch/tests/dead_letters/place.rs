@@ -103,6 +103,11 @@ impl Place {
         Self { aws, topic, queue, dead, folder, database, store, runtime }
     }
 
+    /// What programs are told of the database.
+    pub(crate) fn database(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.database.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+
     /// A program in this place.
     fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -112,7 +117,7 @@ impl Place {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.folder.path())
             .envs(self.aws.environment())
-            .envs(self.database.iter().map(|(name, value)| (name, value)))
+            .envs(self.database())
             .env("TASKWATCH_WORKER_BACKOFF_BASE", "1ms")
             .stdin(Stdio::null());
         command

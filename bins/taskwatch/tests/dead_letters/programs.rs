@@ -21,6 +21,12 @@ pub(crate) fn worker() -> &'static Path {
     BUILT.get_or_init(|| build("taskwatch-worker", "taskwatch-worker"))
 }
 
+/// The Lambda function.
+pub(crate) fn function() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("taskwatch-lambda", "bootstrap"))
+}
+
 /// Has cargo build a program; a moment, if nothing has changed since the last time.
 fn build(package: &str, program: &str) -> PathBuf {
     // This test is in `deps`, below what cargo builds for people.

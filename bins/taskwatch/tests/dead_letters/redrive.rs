@@ -6,6 +6,7 @@ use serde_json::json;
 use taskwatch_core::transition::EventKind::{Added, Completed, Failed, Replayed, Started};
 
 use crate::place::{Database, Kind, POISON, Place, shell};
+use crate::replay::{XRAY, announce_fully, listening};
 
 /// Receives what is on the queue, says nothing, and so on until SQS has given it all up.
 fn ignore(place: &Place, count: usize) {
@@ -18,7 +19,8 @@ fn ignore(place: &Place, count: usize) {
 pub(crate) fn redriven(database: Database, kind: Kind) {
     let place = Place::redriving(database, kind);
     // Nobody has ever begun these.
-    let never_ran = place.add("nobody came to it", 4);
+    let never_ran = place.add_with("nobody came to it", 4, &[]);
+    never_ran.iter().for_each(|task| announce_fully(&place, *task, &task.to_string()));
     ignore(&place, 4);
     // These, a worker has failed; it leaves their messages where they are.
     let failed = place.add(POISON, 4);
@@ -35,8 +37,14 @@ pub(crate) fn redriven(database: Database, kind: Kind) {
     assert_eq!(place.counts(&place.dead), (8, 0));
 
     // SQS says itself which queue they are from.
-    let back = ["--yes", "--to-queue", "--class", "never-ran"];
-    place.replay(&back).ends(0).says("0 completed, 4 sent, 0 failed again, 0 dropped; 4 stay in the journal");
+    let (front, sent) = listening(&place);
+    let back = place.replaying(&["--yes", "--to-queue", "--class", "never-ran"]);
+    place.run_by(&front, &back).ends(0).says("0 completed, 4 sent, 0 failed again, 0 dropped; 4 stay in the journal");
+    for message in &*sent.lock().unwrap() {
+        let header = &message["MessageSystemAttributes"]["AWSTraceHeader"];
+        assert_eq!((&header["StringValue"], &message["QueueUrl"]), (&json!(XRAY), &json!(place.queue.url)));
+    }
+    assert_eq!(sent.lock().unwrap().len(), 4);
     assert_eq!((place.waiting(&place.queue), place.waiting(&place.dead)), (4, 0));
     let mended = ("TASKWATCH_HANDLER_COMMAND", shell("exit 0"));
     place.work(&[leaves[0], (mended.0, &mended.1)], 4, 4);

@@ -10,7 +10,7 @@ use taskwatch_testbed::Front;
 use crate::place::{Database, Fifo, Kind, POISON, Place};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
-const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+pub(crate) const XRAY: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// What works everything.
 const HERE: [&str; 5] = ["--command", "--", "/bin/sh", "-c", "exit 0"];
@@ -66,7 +66,7 @@ pub(crate) fn looked_at_and_worked_here(database: Database, kind: Kind) {
 }
 
 /// A front that keeps what is sent.
-fn listening(place: &Place) -> (Front, Arc<Mutex<Vec<Value>>>) {
+pub(crate) fn listening(place: &Place) -> (Front, Arc<Mutex<Vec<Value>>>) {
     let front = Front::before(place.aws).unwrap();
     let sent = Arc::new(Mutex::new(Vec::new()));
     let kept = Arc::clone(&sent);
@@ -83,16 +83,17 @@ fn listening(place: &Place) -> (Front, Arc<Mutex<Vec<Value>>>) {
     (front, sent)
 }
 
-/// Task number `n`, announced with all that a message can carry.
-fn announce_fully(place: &Place, task: i64, group: &str, is_traced_by_xray: bool) {
+/// Announces a task with all that a message can carry.
+pub(crate) fn announce_fully(place: &Place, task: i64, group: &str) {
     let text = |value: &str| json!({ "DataType": "String", "StringValue": value });
     let mut more = json!({
-        "MessageAttributes": { "tenant": text("acme"), "blob": { "DataType": "Binary.gz", "BinaryValue": "AAEC" } },
+        "MessageAttributes": {
+            "tenant": text("acme"),
+            "blob": { "DataType": "Binary.gz", "BinaryValue": "AAEC" },
+            "traceparent": text(&format!("00-{TRACE}-00f067aa0ba902b7-01")),
+        },
         "MessageSystemAttributes": { "AWSTraceHeader": text(XRAY) },
     });
-    if !is_traced_by_xray {
-        more["MessageAttributes"]["traceparent"] = text(&format!("00-{TRACE}-00f067aa0ba902b7-01"));
-    }
     if place.queue.arn.ends_with(".fifo") {
         more["MessageGroupId"] = json!(group);
     }
@@ -103,7 +104,7 @@ pub(crate) fn sent_back(database: Database, kind: Kind) {
     let place = Place::new(database, kind);
     let tasks = place.add_with(POISON, 6, &[]);
     for task in &tasks {
-        announce_fully(&place, *task, &format!("g{}", task % 2), false);
+        announce_fully(&place, *task, &format!("g{}", task % 2));
     }
     place.work(&[], 6, 0);
     assert_eq!(place.counts(&place.dead), (6, 0));
@@ -153,6 +154,56 @@ pub(crate) fn sent_back(database: Database, kind: Kind) {
     }
     assert_eq!(place.waiting(&place.dead), 0);
     place.each_completed_once(1);
+}
+
+/// Of one group, one at a time and in order; groups beside each other.
+pub(crate) fn in_order(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
+    let tasks = place.add_with(POISON, 12, &[]);
+    for task in &tasks {
+        announce_fully(&place, *task, &format!("g{}", task % 2));
+    }
+    place.work(&[], 12, 0);
+    let here = ["--yes", "--simulate", "--set", "handler.simulate_duration=30ms", "--concurrency", "8"];
+    place.replay(&here).ends(0).says("12 completed");
+    let spans: Vec<_> = tasks
+        .iter()
+        .map(|task| {
+            let entries = place.record(*task).entries;
+            (entries[4].at, entries[5].at)
+        })
+        .collect();
+    for pair in spans.windows(3) {
+        assert!(pair[0].1 <= pair[2].0, "the next of a group begins when the one before it is done: {spans:?}");
+    }
+    let beside = spans.windows(2).filter(|pair| pair[1].0 < pair[0].1).count();
+    assert!(beside > 0, "no group has waited for the other: {spans:?}");
+    place.each_completed_once(1);
+}
+
+/// Letters that do not say where they come from; SQS is asked.
+pub(crate) fn from_somewhere(database: Database, kind: Kind) {
+    let place = Place::new(database, kind);
+    let tasks = place.add_with("x", 3, &[]);
+    for task in &tasks {
+        place.send(&place.dead, &json!({ "task_id": task, "title": "x", "description": null }).to_string(), &json!({}));
+    }
+    let front = Front::before(place.aws).unwrap();
+    let arguments = place.replaying(&["--yes", "--to-queue"]);
+    // The stand-in does not know; there is AWS that does not say either.
+    let ran = place.run_by(&front, &arguments).ends(1).says("nobody knows which queue it came from: say --to");
+    assert!(ran.stderr.contains("each letter has to say itself which queue it came from"), "{}", ran.stderr);
+    let other = place.queue.url.replace("queue-", "another-");
+    front.answers("ListDeadLetterSourceQueues", json!({ "queueUrls": [place.queue.url, other] }));
+    place.run_by(&front, &arguments).ends(1).says("it came from one of ").says("say --to");
+    assert_eq!(place.waiting(&place.queue), 0);
+    front.answers("ListDeadLetterSourceQueues", json!({ "queueUrls": [place.queue.url] }));
+    place.run_by(&front, &[&arguments[..], &["--limit", "2"]].concat()).ends(0).says("2 sent");
+    assert_eq!(place.waiting(&place.queue), 2);
+    // Whoever names a queue need not ask.
+    place.replay(&["--yes", "--to", &place.queue.arn]).ends(0).says("1 sent");
+    place.work(&[], 0, 3);
+    place.each_completed_once(0);
 }
 
 /// As a user has it who has not found the cause yet.

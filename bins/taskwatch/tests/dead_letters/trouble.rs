@@ -65,10 +65,8 @@ pub(crate) fn half_way(database: Database, kind: Kind) {
     let to_queue = place.replaying(&["--yes", "--to-queue"]);
     front.breaks_all(&["SendMessageBatch"], DENIED);
     refused(place.run_by(&front, &to_queue), &["sqs:SendMessage", &place.queue.arn]);
-    let nowhere_else = || {
-        assert_eq!((place.waiting(&place.dead), place.waiting(&place.queue)), (0, 0));
-        assert_eq!(place.journal()["kept"], 15);
-    };
+    assert_eq!(place.waiting(&place.queue), 0);
+    let nowhere_else = || assert_eq!((place.waiting(&place.dead), &place.journal()["kept"]), (0, &json!(15)));
     nowhere_else();
     // Nor does the queue take them that they came from.
     let abandon = place.replaying(&["--abandon"]);
@@ -92,11 +90,11 @@ pub(crate) fn throttled(database: Database, kind: Kind) {
     place.poisoned(5);
     let front = Front::before(place.aws).unwrap();
     front.breaks_all(&["ReceiveMessage"], Fault::THROTTLED);
-    let arguments = place.replaying(&["--yes", "--simulate"]);
     refused(place.run_by(&front, &place.replaying(&[])), &["RequestThrottled", &place.dead.arn]);
     assert_eq!((place.counts(&place.dead), place.statuses()["Failed"]), ((5, 0), 5));
     assert!(front.calls("ReceiveMessage").all > 5, "it was tried again");
-    // For a while only.
+    // For a while only. With a limit it need not find out whether the calls that failed hide messages.
+    let arguments = place.replaying(&["--yes", "--simulate", "--limit", "5"]);
     let left = AtomicU32::new(9);
     let fewer = |left: u32| left.checked_sub(1);
     front.breaks(move |asked| {
