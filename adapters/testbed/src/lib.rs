@@ -22,6 +22,6 @@ pub use frozen::Frozen;
 pub use line::Line;
 pub use mariadb::{ENV_MARIADB, MariaDb, SqlError};
 pub use process::StartError;
-pub use programs::{MissingLibrary, MissingProgram, find_library, find_program};
+pub use programs::{MissingProgram, find_program};
 pub use python::{ENV_PYTHON, PythonError, python};
 pub use samples::{Sample, SampleError};

@@ -1,7 +1,6 @@
-//! Where the programs and libraries are that tests need.
+//! Where the programs are that tests need.
 
 use std::env;
-use std::fs;
 use std::path::PathBuf;
 
 /// Servers live here, which is seldom on a user's `PATH`.
@@ -11,27 +10,6 @@ const SERVER_FOLDERS: [&str; 3] = ["/usr/sbin", "/usr/local/sbin", "/usr/libexec
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("find `{0}` on PATH or in /usr/sbin: run `cargo xtask test`, which installs it")]
 pub struct MissingProgram(pub String);
-
-/// A library that is not on this machine.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("find `{0}` in /usr/lib: run `cargo xtask test`, which installs it")]
-pub struct MissingLibrary(pub String);
-
-/// Looks for a library, by its file name, where Debian and others keep those that a process may be made to load.
-///
-/// # Errors
-/// [`MissingLibrary`] if it is neither in `/usr/lib` and its folders nor in `/usr/lib64`.
-pub fn find_library(name: &str) -> Result<PathBuf, MissingLibrary> {
-    // One folder for each architecture.
-    let inner = fs::read_dir("/usr/lib").into_iter().flatten().flatten().map(|entry| entry.path());
-    ["/usr/lib", "/usr/lib64"]
-        .into_iter()
-        .map(PathBuf::from)
-        .chain(inner)
-        .map(|folder| folder.join(name))
-        .find(|file| file.is_file())
-        .ok_or_else(|| MissingLibrary(name.to_owned()))
-}
 
 /// Looks for a program on `PATH` and where Debian keeps servers.
 ///
@@ -55,11 +33,5 @@ mod tests {
         assert!(find_program("sh").is_ok_and(|sh| sh.is_absolute()));
         let message = find_program("no-such-server").expect_err("there is none").to_string();
         assert!(message.contains("`no-such-server`") && message.contains("cargo xtask test"), "{message}");
-    }
-
-    #[test]
-    fn so_is_a_missing_library() {
-        let message = find_library("libnone.so").expect_err("there is none").to_string();
-        assert!(message.contains("`libnone.so`") && message.contains("cargo xtask test"), "{message}");
     }
 }

@@ -4,27 +4,26 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, anyhow, bail};
-use taskwatch_testbed::{find_library, find_program};
+use taskwatch_testbed::find_program;
 
 use crate::workspace::run;
 
 /// Programs, and the packages that bring them. None of these starts a service.
-const NEEDED: [(&str, &str); 9] = [
+const NEEDED: [(&str, &str); 10] = [
     ("mariadbd", "mariadb-server-core"),
     ("mariadb-install-db", "mariadb-server-core"),
     ("mariadb", "mariadb-client-core"),
     ("python3", "python3"),
     ("script", "bsdutils"),
     ("chromedriver", "chromium-driver"),
+    // A name service for tests is C.
+    ("cc", "gcc"),
     // libFuzzer is C++.
     ("c++", "g++"),
     ("strip", "binutils"),
     // The library, which tests preload; the program goes by it.
     ("faketime", "faketime"),
 ];
-
-/// The same for libraries. The first has a process look up names in a file of the test's.
-const LIBRARIES: [(&str, &str); 1] = [("libnss_wrapper.so", "libnss-wrapper")];
 
 /// Installs what is missing; asks no network if nothing is.
 pub(crate) fn ensure_programs() -> Result<()> {
@@ -44,8 +43,7 @@ pub(crate) fn ensure_programs() -> Result<()> {
 
 /// What is not there, and the packages that bring it.
 fn missing() -> Vec<(&'static str, &'static str)> {
-    let programs = NEEDED.into_iter().filter(|(name, _)| find_program(name).is_err());
-    programs.chain(LIBRARIES.into_iter().filter(|(name, _)| find_library(name).is_err())).collect()
+    NEEDED.into_iter().filter(|(name, _)| find_program(name).is_err()).collect()
 }
 
 /// `apt-get update` and `apt-get install`, as root or with sudo.

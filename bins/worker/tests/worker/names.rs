@@ -1,10 +1,8 @@
 //! DNS fails and comes back.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
-
-use taskwatch_testbed::find_library;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::outage::{ANSWERS, Outage, said_once};
 use crate::place::{Place, Worker};
@@ -13,48 +11,47 @@ const NAME: &str = "sqs.taskwatch.test";
 
 /// What the worker takes names from, in place of DNS.
 struct Names {
-    file: PathBuf,
-    changes: u64,
+    library: PathBuf,
+    /// While it is there, the name is known.
+    known: PathBuf,
 }
 
 impl Names {
     /// Knows no name.
     fn of(place: &Place) -> Self {
-        let mut names = Self { file: place.folder.path().join("hosts"), changes: 0 };
-        names.are("");
-        names
+        let library = place.folder.path().join("names.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/worker/names.c");
+        // Whoever builds the worker has a compiler for C: its cryptography needs one.
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).arg("-ldl").status();
+        assert!(built.unwrap().success());
+        Self { library, known: place.folder.path().join("known") }
     }
 
-    fn are(&mut self, lines: &str) {
-        self.changes += 1;
-        fs::write(&self.file, lines).unwrap();
-        // It is read anew when its date in seconds has changed.
-        let date = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000 + self.changes);
-        File::options().write(true).open(&self.file).unwrap().set_modified(date).unwrap();
+    fn are_gone(&self) {
+        fs::remove_file(&self.known).unwrap();
     }
 
-    fn are_back(&mut self) {
-        self.are(&format!("127.0.0.1 {NAME}\n"));
+    fn are_back(&self) {
+        File::create(&self.known).unwrap();
     }
 
     fn worker(&self, outage: &Outage) -> Worker {
-        let library = find_library("libnss_wrapper.so").unwrap_or_else(|error| panic!("failed to {error}"));
         outage.worker(&[
             ("AWS_ENDPOINT_URL", &format!("http://{NAME}:{}", outage.front.port())),
-            ("LD_PRELOAD", library.to_str().unwrap()),
-            ("NSS_WRAPPER_HOSTS", self.file.to_str().unwrap()),
+            ("LD_PRELOAD", self.library.to_str().unwrap()),
+            ("TASKWATCH_TEST_NAMES", self.known.to_str().unwrap()),
         ])
     }
 }
 
 async fn unknown_for_a_while() {
     let outage = Outage::at(Place::new().await);
-    let mut names = Names::of(&outage.place);
+    let names = Names::of(&outage.place);
     names.are_back();
     let mut tasks = outage.place.add(&["before"; 100]).await;
     let mut worker = names.worker(&outage);
     outage.all_done(&worker, 100).await;
-    names.are("");
+    names.are_gone();
     // Connections that are open need no name.
     outage.front.hangs_up();
     worker.says("dns error").await;
@@ -68,7 +65,7 @@ async fn unknown_for_a_while() {
 
 async fn unknown_at_the_start() {
     let outage = Outage::at(Place::new().await);
-    let mut names = Names::of(&outage.place);
+    let names = Names::of(&outage.place);
     let tasks = outage.place.add(&["x"; 200]).await;
     let mut worker = names.worker(&outage);
     worker.says("dns error").await;
