@@ -53,27 +53,6 @@ pub enum Format {
     Body,
 }
 
-impl Format {
-    /// For people: `SNS envelopes`.
-    #[must_use]
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Self::LambdaEvent => "records of Lambda events",
-            Self::ReceiveOutput => "messages of receive-message output",
-            Self::Array => "elements of JSON arrays",
-            Self::Record => "SQS records",
-            Self::Envelope => "SNS envelopes",
-            Self::Body => "raw bodies",
-        }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.plural())
-    }
-}
-
 /// Why a piece of a capture is no message. Lines are those of the capture.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadInput {

@@ -1,6 +1,10 @@
-//! Captured SQS messages as an event source: from a file or a pipe, in the forms that people really have.
+//! Dead letters: kept, looked at, judged by their tasks, and replayed.
 //!
-//! [`CaptureReader`] finds the messages in any mixture of
+//! Those of a queue or of a file are captured into a local SQLite file, and everything after works from it: [`journal`]. A
+//! [`Peek`] leaves them on the queue. [`Letter`], [`classify`], [`Filter`], [`Edit`], [`Stats`] and [`Archive`] are what
+//! people look at and choose with; [`run`] replays, through an engine or by way of a queue.
+//!
+//! [`CaptureReader`] finds the messages of a file in any mixture of
 //!
 //! - Lambda SQS events (`{"Records": [...]}`), in one line or pretty-printed,
 //! - the output of `aws sqs receive-message` (`{"Messages": [...]}`), likewise, one after the other or slurped into
@@ -10,11 +14,6 @@
 //!
 //! It holds one document at a time, so a file of JSON lines may be of any length. What cannot be read becomes an
 //! [`Item`] with a reason and does not stop the rest.
-//!
-//! Dead letters of a queue or of a file are captured into a local SQLite file and worked out of it: [`journal`]. A [`Peek`]
-//! leaves them on the queue. There they become [`Letter`]s, which [`classify()`] holds against their tasks' rows and ledgers, a
-//! [`Filter`] chooses among, an [`Edit`] changes, [`Stats`] counts, and an [`Archive`] writes to a file that all of the above
-//! reads.
 //!
 //! The crate itself calls no queue and no network, starts no async runtime, and touches no database but its journals.
 

@@ -32,7 +32,7 @@ pub(crate) enum Exit {
     Other = 5,
     /// A queue cannot be reached, or is not to be used.
     Queue = 6,
-    /// A signal ended the demo, or a second one cut a drain short.
+    /// A signal ended the demo or the taking of letters to be archived, or a second one cut a drain short.
     Interrupted = 130,
 }
 
@@ -47,7 +47,7 @@ Exit codes:
     4  the database cannot be reached or used
     5  anything else: a file that cannot be read or written
     6  a queue cannot be reached or used
-  130  interrupted: the demo by a signal, a worker by the second one";
+  130  interrupted: demo, dlq archive and dlq purge by a signal, a worker by the second one";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
